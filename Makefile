@@ -1,0 +1,74 @@
+# Eight words: install demo test check golden bench gpu docs. All but gpu set up .venv by themselves.
+#
+#   make demo                            train the embedded model on one example and show what it learned
+#   make test                            every test that needs no GPU
+#   make install PYTHON=python3.12       another interpreter (>= 3.11)
+#   make install TORCH=torch==2.12.1     another torch (>= 2.11) than requirements/torch.txt names
+
+PYTHON ?= python3
+TORCH ?= $(shell grep '^torch' requirements/torch.txt)
+
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --quiet --disable-pip-version-check
+STAMP := $(VENV)/.installed
+
+# Fails where there is no torch >= 2.11. Reads the metadata, because importing torch takes seconds.
+HAS_TORCH := -c 'import re; from importlib.metadata import version; \
+  raise SystemExit(tuple(map(int, re.findall("[0-9]+", version("torch"))[:2])) < (2, 11))' 2>/dev/null
+
+.PHONY: install demo test check golden bench gpu docs
+install: $(STAMP)
+
+# A torch asked for by name is installed even where another one would do.
+TORCH_ASKED := $(filter-out file,$(origin TORCH))
+ifneq ($(TORCH_ASKED),)
+.PHONY: $(STAMP)
+endif
+
+# A system torch that will do is shared with .venv and left alone. Torch comes before everything else, so that no other
+# package chooses its build.
+$(STAMP): pyproject.toml requirements/torch.txt requirements/lock.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo 'oneshot needs Python >= 3.11. Try: make install PYTHON=python3.12' >&2; exit 2; }
+	@if ! test -x $(PY); then \
+	  if $(PYTHON) $(HAS_TORCH); then echo 'making .venv around the torch that $(PYTHON) has'; \
+	    $(PYTHON) -m venv --system-site-packages $(VENV); \
+	  else echo 'making .venv'; $(PYTHON) -m venv $(VENV); fi; fi
+	@$(PY) -m pip --version >/dev/null 2>&1 || $(PY) -m ensurepip >/dev/null
+	@if test -n '$(TORCH_ASKED)' || ! $(PY) $(HAS_TORCH); then \
+	  echo 'installing $(TORCH)'; $(PIP) install '$(TORCH)'; fi
+	@echo 'installing requirements/lock.txt'
+	@$(PIP) install -r requirements/lock.txt
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: install
+	$(VENV)/bin/oneshot demo
+
+test: install
+	$(PY) -m pytest -m "not gpu"
+
+check: install
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+	$(PY) -m mypy --strict oneshot
+	$(VENV)/bin/lint-imports
+	$(PY) tools/docs.py --check
+
+# The pinned losses are computed anew from the recorded rollouts; look at the difference before committing it.
+golden: install
+	$(PY) -m pytest tests/golden --update-golden
+
+bench: install
+	@set -e; for file in benchmarks/*.py; do echo "$$file"; $(PY) "$$file"; done
+
+# The Python of the GPU machine as it is: no .venv, nothing installed.
+gpu:
+	@$(PYTHON) -c 'import sys; from importlib.util import find_spec as has; \
+	  gpu = has("torch") and __import__("torch").cuda.is_available(); \
+	  gpu or sys.exit("$(PYTHON) sees no CUDA GPU: nothing was tested")'
+	PYTHONPATH=. $(PYTHON) -m pytest tests/gpu -m gpu
+
+docs: install
+	$(PY) tools/docs.py

@@ -1,0 +1,7 @@
+"""`python -m oneshot`."""
+
+import sys
+
+from oneshot.cli.main import main
+
+sys.exit(main())

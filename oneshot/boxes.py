@@ -1,0 +1,38 @@
+r"""Where `\boxed{...}` stands in a text. Used by the readers (reference solutions) and by the graders (responses)."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+# A row break is skipped as a whole, so that the brace in `\\{` counts; an over-escaped `\\boxed{` still opens a box.
+_TOKEN = re.compile(r"\\boxed\s*\{|\\[{}]|\\\\(?!boxed)|[{}]")
+
+
+class Box(NamedTuple):
+    r"""One complete box: `text[start:end]` is `\boxed{content}`."""
+
+    start: int
+    end: int
+    content: str
+
+
+def boxes(text: str) -> list[Box]:
+    r"""Every complete `\boxed{...}` of `text`, ordered by where it starts; time linear in the text.
+
+    Braces nest; `\{` and `\}` are characters, not braces. A box that is never closed is not complete, and does not
+    hide a complete one inside it or before it. `\boxed 5` and `\fbox{5}` are not boxes.
+    """
+    opened: list[tuple[int, int] | None] = []  # (start of \boxed, start of its content), or None for a plain brace
+    found: list[tuple[int, int, int]] = []
+    for token in _TOKEN.finditer(text):
+        word = token.group()
+        if word == "{":
+            opened.append(None)
+        elif word == "}":
+            box = opened.pop() if opened else None
+            if box:
+                found.append((box[0], token.end(), box[1]))
+        elif word.startswith("\\boxed"):
+            opened.append((token.start(), token.end()))
+    return [Box(start, end, text[inner : end - 1]) for start, end, inner in sorted(found)]

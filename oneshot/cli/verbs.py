@@ -1,0 +1,154 @@
+"""The static table of verbs: where each lives, its one-line help and its flags. Plain data, nothing is imported."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import oneshot
+
+ALL = ("seed", "model", "data", "reward", "algorithm", "rollout", "optim", "evals", "save")
+
+
+@dataclass(frozen=True)
+class Flag:
+    """A flag that is no setting of the configuration."""
+
+    name: str
+    """As typed, without the dashes."""
+    help: str
+    value: str = ""
+    """What follows it: empty for a switch, `[RUN]` when it may be left out."""
+    short: str = ""
+    """One letter, or none."""
+    default: str = ""
+    """What an optional value means when left out."""
+
+    @property
+    def usage(self) -> str:
+        """`-c, --config FILE`."""
+        return (f"-{self.short}, " if self.short else "") + f"--{self.name}" + (f" {self.value}" if self.value else "")
+
+
+@dataclass(frozen=True)
+class Verb:
+    """One word of the command line."""
+
+    target: str
+    """`module:function`; the function takes a `Request` and returns the exit status."""
+    help: str
+    positional: tuple[str, ...] = ()
+    """Words it takes; one in square brackets may be left out."""
+    flags: tuple[Flag, ...] = ()
+    settings: tuple[str, ...] = ()
+    """What it uses of the configuration, whole sections and single keys; a flag for anything else is refused."""
+    short: Mapping[str, str] = field(default_factory=dict)
+    """Short names that mean something else here than in `SHORT`."""
+    base: str = ""
+    """A shipped recipe read before all others."""
+
+
+COMMON: tuple[Flag, ...] = (
+    Flag(
+        "config",
+        "A recipe: a TOML or YAML file, or the name of a shipped one. Repeatable; a later one wins.",
+        "FILE",
+        "c",
+    ),
+    Flag("json", "Print one JSON object on stdout."),
+    Flag("quiet", "Say less.", short="q"),
+    Flag("verbose", "Say more; show the traceback of an internal error.", short="v"),
+    Flag("yes", "Answer every question with yes.", short="y"),
+    Flag("offline", "Open no socket."),
+    Flag("help", "Show this help.", short="h"),
+)
+
+SHORT: Mapping[str, str] = {
+    "model": "model.name",
+    "data": "data.source",
+    "example": "data.example",
+    "answer": "data.answer",
+    "reward": "reward.name",
+    "algorithm": "algorithm.name",
+    "steps": "optim.steps",
+    "seed": "seed",
+    "task-seed": "data.task_seed",
+    "allow-unsolved": "data.allow_unsolved",
+    "name": "save.name",
+    "out": "save.runs",
+}
+"""Short flag -> the setting it stands for."""
+
+VERBS: Mapping[str, Verb] = {
+    "demo": Verb(
+        "oneshot.stages.demo:main",
+        "The whole loop in minutes on a CPU: choose one example, train, measure, report.",
+        flags=(Flag("full", "Also measure avg@8 and pass@8 at the training temperature."),),
+        settings=("seed", "model", "data.task_seed", "algorithm", "rollout", "optim", "evals", "save"),
+        base="demo",
+    ),
+    "doctor": Verb(
+        "oneshot.stages.doctor:main",
+        "What this machine can do, and what is missing.",
+        flags=(Flag("fetch", "Fetch and convert the embedded model, so that later commands work offline."),),
+        settings=("model", "save.runs"),
+    ),
+    "recipes": Verb(
+        "oneshot.stages.recipes:main",
+        "List, show or copy the recipes that come with the package.",
+        positional=("list|show|copy", "[NAME]", "[DEST]"),
+    ),
+    "train": Verb(
+        "oneshot.stages.train:main",
+        "Train a model on one example.",
+        flags=(
+            Flag("resume", "Continue a run from its last checkpoint.", "[RUN]", default="latest"),
+            Flag("dry-run", "Print every value with its origin and what the run would need, then stop."),
+        ),
+        settings=ALL,
+    ),
+    "eval": Verb(
+        "oneshot.stages.evaluate:main",
+        "Measure a model or a run on problems with checkable answers.",
+        positional=("MODEL|RUN",),
+        flags=(Flag("fail-under", "Exit 6 below this accuracy; TASK=X for one task. Repeatable.", "X"),),
+        settings=(
+            "seed",
+            "model.revision",
+            "model.dtype",
+            "model.threads",
+            "data.task_seed",
+            "data.system",
+            "reward",
+            "evals",
+            "save.runs",
+        ),
+        short={"data": "evals.source", "limit": "evals.limit"},
+    ),
+    "report": Verb(
+        "oneshot.stages.report:main",
+        "Write a run's report.html and summary.json again from what was recorded.",
+        positional=("RUN",),
+        settings=("save.runs",),
+    ),
+}
+
+
+def shorts(verb: Verb) -> dict[str, str]:
+    """Short flag -> setting, for one verb: only settings it uses."""
+    both = {**SHORT, **verb.short}
+    return {name: key for name, key in both.items() if uses(verb, key)}
+
+
+def uses(verb: Verb, key: str) -> bool:
+    """Whether the verb reads the setting at a dotted key."""
+    return key in verb.settings or key.partition(".")[0] in verb.settings
+
+
+def usage() -> str:
+    """The text of `oneshot --help`."""
+    width = max(map(len, VERBS))
+    lines = ["usage: oneshot VERB [FLAGS]", "", oneshot.__doc__ or "", ""]
+    lines += [f"  {name:<{width}}  {verb.help}" for name, verb in VERBS.items()]
+    lines += ["", "oneshot VERB --help shows its flags. Start with: oneshot demo"]
+    return "\n".join(lines)

@@ -1,0 +1,125 @@
+"""Ranges (E103) and contradictions (E105): one table row a rule, one message that names the value and its origin."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from oneshot.config.names import KEYS, flag
+from oneshot.config.origins import DEFAULT, Resolved, show, value_of
+from oneshot.errors import UsageError
+
+Rule = tuple[Callable[[Any], bool], str]
+
+DENSE_SAMPLING = (
+    "training samples from the whole distribution: under top-p, top-k or min-p the log-probabilities the learner "
+    "computes would not be those of the policy that sampled"
+)
+REFUSED: dict[str, str] = dict.fromkeys(("top_p", "top_k", "min_p"), DENSE_SAMPLING)
+"""Keys that are known and refused wherever they stand, with the reason."""
+
+
+def _at_least(low: float) -> Rule:
+    return (lambda value: value >= low), f"must be at least {low:g}"
+
+
+def _above(low: float, why: str = "") -> Rule:
+    return (lambda value: value > low), f"must be above {low:g}{why}"
+
+
+def _one_of(*names: str) -> Rule:
+    shown = ", ".join(name or '""' for name in names)
+    return (lambda value: value in names), f"must be one of: {shown}"
+
+
+_DECAY: Rule = (lambda value: 0 <= value < 1), "must be at least 0 and below 1"
+
+RULES: dict[str, Rule] = {
+    "model.dtype": _one_of("auto", "float32", "bfloat16"),
+    "model.threads": _at_least(0),
+    "data.index": _at_least(-1),
+    "algorithm.policy": _at_least(0),
+    "algorithm.kl": _at_least(0),
+    "algorithm.kl_kind": _one_of("k2", "k3"),
+    "algorithm.weighting": _one_of("", "token_mean", "sequence_mean", "fixed_length"),
+    "algorithm.updates": _at_least(1),
+    "rollout.groups": _at_least(1),
+    "rollout.group_size": _at_least(1),
+    "rollout.temperature": _above(0, ": greedy responses of a group are all the same, so none is better than another"),
+    "rollout.max_new_tokens": _at_least(1),
+    "rollout.max_prompt_tokens": _at_least(1),
+    "rollout.batch": _at_least(1),
+    "optim.steps": _at_least(0),
+    "optim.lr": _at_least(0),
+    "optim.warmup": _at_least(0),
+    "optim.weight_decay": _at_least(0),
+    "optim.beta1": _DECAY,
+    "optim.beta2": _DECAY,
+    "optim.eps": _above(0),
+    "optim.grad_clip": _at_least(0),
+    "optim.micro_tokens": _at_least(1),
+    "evals.every": _at_least(0),
+    "evals.limit": _at_least(0),
+    "evals.max_new_tokens": _at_least(1),
+    "evals.batch": _at_least(1),
+    "save.every": _at_least(0),
+    "save.keep": _at_least(1),
+    "save.runs": (bool, "must name a folder"),
+    "save.name": (lambda value: not set(value) & set("/\\\0") and value not in (".", ".."), "must be one plain word"),
+}
+
+K1_REASON = (
+    "k1 as a loss on the policy's own samples has an expected gradient of zero, so it would hold nothing back; "
+    "k3 and k2 do"
+)
+WITHOUT_GROUP_NORM = ("ppo", "reinforce_pp")
+"""Algorithms whose advantage does not compare the responses of one group."""
+
+
+def check(resolved: Resolved) -> None:
+    """Raise `UsageError` for the first value out of range (E103) or pair of values that contradict (E105)."""
+    for key, kind in KEYS.items():
+        if kind is float and not math.isfinite(value_of(resolved.config, key)):
+            raise UsageError(f"{_told(resolved, key)} must be a finite number.", code="E103")
+    for key, (holds, rule) in RULES.items():
+        value = value_of(resolved.config, key)
+        if key == "algorithm.kl_kind" and value == "k1":
+            rule = f"is refused: {K1_REASON}"
+        if not holds(value):
+            raise UsageError(f"{_told(resolved, key)} {rule}.", code="E103")
+    _contradictions(resolved)
+
+
+def _contradictions(resolved: Resolved) -> None:
+    data, config = resolved.config.data, resolved.config
+    if data.example and data.source:
+        raise UsageError(
+            f"{_told(resolved, 'data.example')} and {_told(resolved, 'data.source')} name two training examples.",
+            code="E105",
+            tries=("--example TEXT --answer TEXT", "--data FILE --data.index N"),
+        )
+    if bool(data.example) != bool(data.answer):
+        has, lacks = ("example", "answer") if data.example else ("answer", "example")
+        raise UsageError(
+            f"{_told(resolved, f'data.{has}')} stands without {flag(f'data.{lacks}')}.",
+            code="E105",
+            tries=("--example TEXT --answer TEXT",),
+        )
+    if data.example and data.index >= 0:
+        raise UsageError(
+            f"{_told(resolved, 'data.index')} picks a row of a file, but the example is given as text.", code="E105"
+        )
+    if config.rollout.group_size < 2 and config.algorithm.name not in WITHOUT_GROUP_NORM:
+        raise UsageError(
+            f"{_told(resolved, 'rollout.group_size')} leaves nothing to compare: {config.algorithm.name} measures each "
+            "response against the others of its group.",
+            code="E105",
+            tries=("--rollout.group-size 8",),
+        )
+
+
+def _told(resolved: Resolved, key: str) -> str:
+    """`optim.lr = -1.0 (flag --optim.lr)`."""
+    origin = resolved.origins.get(key, DEFAULT)
+    return f"{key} = {show(value_of(resolved.config, key))} ({origin})"

@@ -1,0 +1,172 @@
+"""The whole configuration: frozen dataclasses, defaults are the vetted setting for one example. Imports no torch.
+
+Sections are nouns. Users state groups x group size; everything else is derived. A field's docstring is its help text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Which language model."""
+
+    name: str = "smollm2-135m"
+    """`smollm2-135m` (embedded, no hub needed), a local folder, or a Hub id."""
+    revision: str = ""
+    """Hub revision; empty means the default branch."""
+    dtype: str = "auto"
+    """auto, float32 or bfloat16. auto is float32 on a CPU."""
+    threads: int = 0
+    """CPU threads; 0 means the cores this process may use."""
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which example, and how it is put to the model."""
+
+    source: str = ""
+    """A jsonl/parquet file, a built-in example (`pi1`), or `builtin` for the built-in arithmetic task."""
+    index: int = -1
+    """Row of `source` to train on; -1 means the only row."""
+    example: str = ""
+    """The text of the one example (with `answer`), instead of `source`."""
+    answer: str = ""
+    """The reference answer of `example`."""
+    suffix: str = ""
+    """Text appended to the question in training, after one space."""
+    system: str = ""
+    """System message; empty means the chat template's own default."""
+    task_seed: int = 0
+    """Seed of the built-in task's problems."""
+    allow_unsolved: bool = False
+    """Go on when the base model never solved the example in the preflight samples."""
+
+
+@dataclass(frozen=True)
+class RewardConfig:
+    """Which grader gives the 0/1 reward. It sees the response only."""
+
+    name: str = "boxed"
+    """`boxed`: last complete \\boxed{}. `final-number`: last box, else the last number. `exact`: whole text."""
+
+
+@dataclass(frozen=True)
+class AlgorithmConfig:
+    """The policy-gradient algorithm. Keys not listed here go to the algorithm's own function (see `options`)."""
+
+    name: str = "grpo"
+    """A registered algorithm."""
+    policy: float = 1.0
+    """Coefficient of the policy loss; 0 switches it off."""
+    kl: float = 0.001
+    """Coefficient of the KL term to the initial model, in the loss."""
+    kl_kind: str = "k3"
+    """Estimator of the KL term: k2 or k3."""
+    entropy: float = 0.001
+    """Coefficient of the entropy bonus (entropy is maximised)."""
+    weighting: str = ""
+    """token_mean, sequence_mean or fixed_length; empty means the algorithm's own."""
+    updates: int = 1
+    """Optimiser steps per rollout batch."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """The algorithm function's own keywords, e.g. `clip_low`, `clip_high` for grpo."""
+
+
+@dataclass(frozen=True)
+class RolloutConfig:
+    """How responses are sampled in training."""
+
+    groups: int = 4
+    """Groups per step, shared evenly by the examples."""
+    group_size: int = 8
+    """Responses per group; advantages are normalised inside a group."""
+    temperature: float = 1.0
+    """Sampling temperature; log-probs, entropy and KL use it too."""
+    max_new_tokens: int = 64
+    """Response limit in tokens."""
+    max_prompt_tokens: int = 1024
+    """A longer prompt is refused."""
+    batch: int = 64
+    """Rows decoded at once; below 16 the last bits of a log-prob may depend on it."""
+
+
+@dataclass(frozen=True)
+class OptimConfig:
+    """AdamW and the step count."""
+
+    steps: int = 12
+    """Rollout batches; `algorithm.updates` optimiser steps each."""
+    lr: float = 5e-6
+    """Learning rate, constant after warm-up."""
+    warmup: int = 0
+    """Linear warm-up steps."""
+    weight_decay: float = 0.01
+    """Decoupled weight decay."""
+    beta1: float = 0.9
+    """Adam's first decay rate."""
+    beta2: float = 0.999
+    """Adam's second decay rate."""
+    eps: float = 1e-8
+    """Adam's epsilon."""
+    grad_clip: float = 1.0
+    """Global gradient-norm limit; 0 means none."""
+    micro_tokens: int = 1024
+    """Tokens per forward/backward (memory, not mathematics)."""
+    packing: bool = True
+    """Share the prompt between responses of a micro-batch; false pads instead."""
+
+
+@dataclass(frozen=True)
+class EvalsConfig:
+    """Evaluation inside the run."""
+
+    source: str = ""
+    """A jsonl/parquet file, or `builtin`; empty means none."""
+    every: int = 0
+    """Steps between evaluations; 0 means before and after only."""
+    limit: int = 0
+    """Problems read at each evaluation inside the run; 0 means all."""
+    max_new_tokens: int = 128
+    """Response limit at evaluation, the same for base and trained."""
+    batch: int = 64
+    """Rows decoded at once."""
+    grader: str = ""
+    """Grader at evaluation; empty means the reward's."""
+    suffix: str = ""
+    """Text appended to the question at evaluation; the paper's evaluation has none."""
+
+
+@dataclass(frozen=True)
+class SaveConfig:
+    """The run folder and its checkpoints."""
+
+    every: int = 0
+    """Steps between checkpoints; 0 means the last step only (and when stopped)."""
+    keep: int = 2
+    """How many of the last checkpoints are kept."""
+    runs: str = "runs"
+    """Folder of run folders."""
+    name: str = ""
+    """Slug of the run folder; empty means the example's id."""
+    optimizer: bool = True
+    """Keep the optimiser state, so that the run can be resumed."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything one run needs."""
+
+    model: ModelConfig = ModelConfig()
+    data: DataConfig = DataConfig()
+    reward: RewardConfig = RewardConfig()
+    algorithm: AlgorithmConfig = AlgorithmConfig()
+    rollout: RolloutConfig = RolloutConfig()
+    optim: OptimConfig = OptimConfig()
+    evals: EvalsConfig = EvalsConfig()
+    save: SaveConfig = SaveConfig()
+    seed: int = 0
+    """Run seed: every random number of the run follows from it."""

@@ -1,0 +1,1 @@
+"""Pure functions on recorded runs. Load no torch, touch no files."""

@@ -1,0 +1,1 @@
+"""Loading, saving and reading numbers off a language model."""

@@ -1,0 +1,149 @@
+"""Load and save a policy: a causal language model, its tokenizer, and the tokens that end a response."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from oneshot.errors import DataError, MachineError
+from oneshot.model import embedded
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """The one weight copy that sampler and learner share."""
+
+    model: Any
+    """A transformers causal LM in eval mode (dropout off), SDPA attention."""
+    tokenizer: Any
+    eos_ids: frozenset[int]
+    """Every end-of-sequence id of the generation config, else of the tokenizer."""
+    name: str
+
+    @property
+    def decoder(self) -> nn.Module:
+        """The model without its head: token ids to hidden states."""
+        decoder: nn.Module = self.model.get_decoder()
+        return decoder
+
+    @property
+    def head(self) -> Tensor:
+        """The output matrix [V, H]."""
+        weight: Tensor = self.model.get_output_embeddings().weight
+        return weight
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.head.device
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """Response text, without the end-of-sequence token and other special tokens."""
+        text: str = self.tokenizer.decode(list(tokens), skip_special_tokens=True)
+        return text
+
+
+def set_threads(threads: int) -> int:
+    """Use `threads` CPU threads; 0 means as many cores as this process may run on. Returns the number in use."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    torch.set_num_threads(threads or usable)
+    return torch.get_num_threads()
+
+
+def dtype_of(name: str, device: torch.device) -> torch.dtype:
+    """`auto` is float32 (on this project's CPUs it is faster than bfloat16; training needs it everywhere)."""
+    if name == "auto":
+        return torch.float32
+    if name in ("float32", "bfloat16"):
+        return torch.float32 if name == "float32" else torch.bfloat16
+    raise DataError(f"model.dtype {name!r} is not auto, float32 or bfloat16 (asked for on {device}).", code="E103")
+
+
+def find(name: str, *, home: Path, offline: bool) -> str:
+    """A model name as something transformers can open: the embedded model becomes its cached folder."""
+    return str(embedded.ensure(home, offline=offline)) if name == embedded.NAME else name
+
+
+def load(name: str, *, home: Path, offline: bool, revision: str = "", dtype: str = "auto") -> Policy:
+    """Load a policy from the embedded model's name, a local folder, or a Hub id (never run against the Hub in CI).
+
+    Raises:
+        MachineError: E203 the Hub is needed and cannot be reached.
+        DataError: E304 the folder or repository holds no usable causal language model.
+    """
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    path = find(name, home=home, offline=offline)
+    local = Path(path).is_dir()
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    kwargs: dict[str, Any] = {"local_files_only": local or offline}
+    if revision:
+        kwargs["revision"] = revision
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(path, **kwargs)
+        model = AutoModelForCausalLM.from_pretrained(
+            path, dtype=dtype_of(dtype, device), attn_implementation="sdpa", **kwargs
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise _unusable(name, error, local=local, offline=offline) from error
+    model.to(device).eval()
+    return Policy(model=model, tokenizer=tokenizer, eos_ids=_eos_ids(model, tokenizer), name=name)
+
+
+def _eos_ids(model: Any, tokenizer: Any) -> frozenset[int]:
+    ids = model.generation_config.eos_token_id
+    ids = tokenizer.eos_token_id if ids is None else ids
+    if ids is None:
+        raise DataError("the model names no end-of-sequence token, so no response can end.", code="E304")
+    return frozenset([ids] if isinstance(ids, int) else ids)
+
+
+def _unusable(name: str, error: Exception, *, local: bool, offline: bool) -> DataError | MachineError:
+    said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    if local:
+        return DataError(f"{name} cannot be loaded as a causal language model: {said}", code="E304")
+    why = "--offline was given" if offline else "it is neither a local folder nor reachable on the Hub"
+    return MachineError(
+        f"{name} is not in the cache and {why}: {said}",
+        code="E203",
+        tries=("--model smollm2-135m   (embedded, needs no hub)", "--model ./path/to/a/local/folder"),
+        kept="Nothing was changed.",
+    )
+
+
+def save(policy: Policy, target: Path) -> None:
+    """Write a plain Hugging Face folder atomically: a temporary name beside it, then a rename.
+
+    Raises:
+        MachineError: E202 when the disk is full; no half-written folder is left.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    made = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    try:
+        policy.model.save_pretrained(made)
+        policy.tokenizer.save_pretrained(made)
+        made.chmod(0o755)
+        if target.exists():
+            shutil.rmtree(target)
+        os.replace(made, target)
+    except OSError as error:
+        raise MachineError(
+            f"the checkpoint {target} could not be written: {error}.",
+            code="E202",
+            kept="Checkpoints written before it are whole.",
+        ) from error
+    finally:
+        shutil.rmtree(made, ignore_errors=True)

@@ -1,0 +1,149 @@
+"""How large a model is and what training it takes, from its shapes alone: no weights, no torch, no network."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from oneshot.config.schema import Config
+from oneshot.errors import DataError, MachineError
+from oneshot.model.machine import available_memory
+
+GIB = 1024**3
+LOGIT_CHUNK = 256
+"""Tokens whose logits exist at once in training (`logprobs.CHUNK`, which this torch-free module cannot import)."""
+PROMPT_TOKENS = 256
+"""Prompt length a forecast assumes, since it is not tokenised yet (or the prompt limit where that is lower)."""
+
+_PER_LAYER_BIAS = {"qwen2": "qkv"}
+_HEAD_NORMS = ("qwen3",)
+_KNOWN_TYPES = ("llama", "mistral", "qwen2", "qwen3")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shapes:
+    """The sizes of a decoder-only model; `params` counts a tied output matrix once."""
+
+    params: int
+    layers: int
+    hidden: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    vocab: int
+    mlp: int
+    tied: bool
+    context: int
+    """Positions it was made for; 0 where the source does not say."""
+    source: str
+    """Where the numbers come from."""
+
+
+def shapes_of(
+    *,
+    layers: int,
+    hidden: int,
+    heads: int,
+    kv_heads: int,
+    vocab: int,
+    mlp: int,
+    tied: bool,
+    source: str,
+    head_dim: int = 0,
+    context: int = 0,
+    qkv_bias: bool = False,
+    output_bias: bool = False,
+    head_norms: bool = False,
+) -> Shapes:
+    """Shapes with the parameters counted for a Llama-style decoder (gated MLP, two RMS norms a layer, one at the end).
+
+    Args:
+        layers, hidden, heads, kv_heads, vocab, mlp, tied, source, context: as in `Shapes`.
+        head_dim: 0 means hidden / heads.
+        qkv_bias: the query, key and value projections have a bias (Qwen2).
+        output_bias: so has the output projection (Llama with `attention_bias`).
+        head_norms: one RMS norm over the head size for queries and one for keys (Qwen3).
+    """
+    head_dim = head_dim or hidden // heads
+    queries, keys = heads * head_dim, kv_heads * head_dim
+    attention = 2 * hidden * queries + 2 * hidden * keys
+    biases = qkv_bias * (queries + 2 * keys) + output_bias * hidden + head_norms * 2 * head_dim
+    layer = attention + biases + 3 * hidden * mlp + 2 * hidden
+    params = vocab * hidden * (1 if tied else 2) + layers * layer + hidden
+    return Shapes(
+        params=params,
+        layers=layers,
+        hidden=hidden,
+        heads=heads,
+        kv_heads=kv_heads,
+        head_dim=head_dim,
+        vocab=vocab,
+        mlp=mlp,
+        tied=tied,
+        context=context,
+        source=source,
+    )
+
+
+# From its own config.json, as unpacked from the wheel.
+_SMOLLM2 = shapes_of(
+    layers=30, hidden=576, heads=9, kv_heads=3, head_dim=64, vocab=49152, mlp=1536, tied=True, context=8192,
+    source="shipped table (the model's config.json)",
+)  # fmt: skip
+# docs: the fact sheet of Wang et al. 2025, section 1.4, which read them in a public derivative's config.json.
+_QWEN_MATH = shapes_of(
+    layers=28, hidden=1536, heads=12, kv_heads=2, vocab=151936, mlp=8960, tied=True, context=4096, qkv_bias=True,
+    source="shipped table (config.json of a public derivative)",
+)  # fmt: skip
+
+TABLE: dict[str, Shapes] = {
+    "smollm2-135m": _SMOLLM2,
+    "HuggingFaceTB/SmolLM2-135M-Instruct": _SMOLLM2,
+    "Qwen/Qwen2.5-Math-1.5B": _QWEN_MATH,
+}
+"""Models whose shapes are known without a file; each with its source. A model that is not here is unknown."""
+
+
+def lookup(model_name: str) -> Shapes | None:
+    """Shapes of a local folder (its `config.json`) or of a model in `TABLE`; None, unknown, otherwise. Never guessed.
+
+    Raises:
+        DataError: E304 when the folder's `config.json` cannot be read.
+    """
+    file = Path(model_name).expanduser() / "config.json"
+    if not file.is_file():
+        return TABLE.get(model_name)
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+        return _from_config(values, str(file)) if isinstance(values, dict) else None
+    except (OSError, ValueError, TypeError, ZeroDivisionError) as error:
+        raise DataError(
+            f"{file} cannot be read as a model's configuration: {error}", code="E304", tries=("--model smollm2-135m",)
+        ) from error
+
+
+def _from_config(values: dict[str, Any], source: str) -> Shapes | None:
+    """Shapes of a Hugging Face `config.json` of a family whose parameters we can count; None for any other."""
+    kind = values.get("model_type")
+    needed = ("num_hidden_layers", "hidden_size", "num_attention_heads", "vocab_size", "intermediate_size")
+    if kind not in _KNOWN_TYPES or any(name not in values for name in needed):
+        return None
+    bias = bool(values.get("attention_bias", False))
+    heads = int(values["num_attention_heads"])
+    return shapes_of(
+        layers=int(values["num_hidden_layers"]),
+        hidden=int(values["hidden_size"]),
+        heads=heads,
+        kv_heads=int(values.get("num_key_value_heads") or heads),
+        head_dim=int(values.get("head_dim") or 0),
+        vocab=int(values["vocab_size"]),
+        mlp=int(values["intermediate_size"]),
+        tied=bool(values.get("tie_word_embeddings", False)),  # the default of all these families
+        context=int(values.get("max_position_embeddings") or 0),
+        qkv_bias=kind in _PER_LAYER_BIAS or bias,
+        output_bias=bias,
+        head_norms=kind in _HEAD_NORMS,
+        source=source,
+    )

@@ -1,0 +1,249 @@
+"""The run folder: the one place that knows its file names. Loads no torch.
+
+    runs/1121-1405-pi1-7f3a/
+      config.json  env.json  status.json  summary.json  example.jsonl  selection.jsonl  history.jsonl
+      metrics.jsonl  events.jsonl  rollouts/step_000012.jsonl.gz  checkpoints/checkpoint-12/  checkpoints/last_state/
+      evals/<task>/<checkpoint>/{results.json, samples.jsonl.gz}  logs/attempt_1/main.log  report.html
+
+Files are replaced atomically; `metrics.jsonl` and `events.jsonl` only grow. Metric values that are not finite are null.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from oneshot._store import files, names
+from oneshot._store.disk import check_disk, full_disk
+from oneshot._store.environment import describe_environment, redact
+from oneshot._store.rows import eval_rows, groups_from_rows, last_attempts, rollout_rows
+from oneshot.errors import MachineError, UsageError
+from oneshot.registry import nearest
+from oneshot.types import EvalRow, Group, Problem
+
+__all__ = ["STATES", "RunFolder", "check_disk"]
+
+STATES = ("running", "done", "stopped", "failed")
+
+
+class RunFolder:
+    """One run on disk. Make it with `create` or `open`; every write of a run goes through it.
+
+    Example: `run = RunFolder.create(Path("runs"), "pi1", config, sys.argv)`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Wrap an existing folder; reads and writes nothing but the attempt number."""
+        self.path = path
+        self.attempt = max(names.numbers(path / "logs", names.ATTEMPT), default=0)
+        """The attempt that is being written, or the last one; 0 before the first."""
+
+    @classmethod
+    def create(cls, root: Path, slug: str, config: Mapping[str, Any], argv: Sequence[str]) -> RunFolder:
+        """A new folder `MMDD-HHMM-slug-xxxx` under `root` with config, environment and status; credentials left out.
+
+        Raises:
+            UsageError: E104 when no new folder can be made there.
+            MachineError: E202 when the disk is full; the folder is removed again.
+        """
+        path = names.new_folder(root, f"{time.strftime('%m%d-%H%M')}-{names.slug(slug)}")
+        run = cls(path)
+        try:
+            run.write_json("env.json", describe_environment(argv))
+            run.write_status(state="running", step=0)
+            # Last, because a folder is a run folder from the moment that it has a config.json.
+            run.write_json("config.json", redact(config))
+        except MachineError:
+            shutil.rmtree(path, ignore_errors=True)
+            raise
+        return run
+
+    @classmethod
+    def open(cls, ref: str, root: Path) -> RunFolder:
+        """An existing run by path, by name inside `root`, or `latest` (the one created last).
+
+        Raises:
+            UsageError: E104 when there is no such run folder.
+        """
+        if ref == "latest":
+            runs = [cls(path) for path in names.run_folders(root)]
+            if not runs:
+                raise UsageError(f"there is no run folder in {root}.", code="E104", tries=("oneshot demo",))
+            return max(runs, key=lambda run: (run._created(), run.path.name))
+        for path in (Path(ref), root / ref):
+            if (path / "config.json").is_file():
+                return cls(path)
+        if Path(ref).exists():
+            raise UsageError(f"{ref} is not a run folder: it has no config.json.", code="E104", tries=(f"ls {root}",))
+        hint = nearest(ref, [path.name for path in names.run_folders(root)])
+        raise UsageError(f"there is no run {ref!r}, here or in {root}.{hint}", code="E104", tries=(f"ls {root}",))
+
+    def _created(self) -> float:
+        """Seconds since 1970; folder names carry no year and no seconds."""
+        created = self.env().get("created")
+        return float(created) if created else (self.path / "config.json").stat().st_mtime
+
+    # Whole files
+
+    def config(self) -> dict[str, Any]:
+        """Every resolved value of the run."""
+        return files.read_json(self.path / "config.json")
+
+    def env(self) -> dict[str, Any]:
+        """Versions, platform, argv, commit."""
+        return files.read_json(self.path / "env.json")
+
+    def status(self) -> dict[str, Any]:
+        """`state` (running, done, stopped, failed), `step`, `steps`, `eta` seconds, `updated`, `pid`."""
+        return files.read_json(self.path / "status.json")
+
+    def summary(self) -> dict[str, Any]:
+        """Results; empty until they are written."""
+        return files.read_json(self.path / "summary.json")
+
+    def write_json(self, name: str, obj: Any) -> None:
+        """Write one JSON file of the folder atomically. `MachineError` E202 on a full disk."""
+        files.write_bytes(self.path / name, files.dumps(obj, indent=2).encode() + b"\n")
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write one UTF-8 file atomically; unpaired surrogates become `?`. `MachineError` E202 on a full disk."""
+        files.write_bytes(self.path / name, text.encode("utf-8", "replace"))
+
+    def write_status(
+        self, *, state: str | None = None, step: int | None = None, steps: int | None = None, eta: float | None = None
+    ) -> None:
+        """Update `status.json`; what is not given stays, except that an old `eta` is dropped."""
+        assert state is None or state in STATES, state
+        given = {"state": state, "step": step, "steps": steps}
+        status = self.status() | {key: value for key, value in given.items() if value is not None}
+        self.write_json("status.json", status | {"eta": eta, "updated": time.time(), "pid": os.getpid()})
+
+    # What grows during the run
+
+    def start_attempt(self) -> int:
+        """Begin a new attempt (1 for the first): makes `logs/attempt_N/main.log`, clears leftovers of a killed one."""
+        for folder in (self.path, self.path / "rollouts", *self.path.glob("evals/*/*")):
+            files.remove_leftovers(folder)
+        self.attempt += 1
+        with full_disk(self.log_path):
+            self.log_path.parent.mkdir(parents=True)
+            self.log_path.touch()
+        return self.attempt
+
+    @property
+    def log_path(self) -> Path:
+        """The current attempt's log file."""
+        return self.path / "logs" / f"attempt_{self.attempt}" / "main.log"
+
+    def step(self, step: int, metrics: Mapping[str, float], groups: Sequence[Group]) -> None:
+        """Record one step: its rollouts first, then one line of `metrics.jsonl`, so that a line implies its rollouts.
+
+        Raises:
+            MachineError: E202 when the disk is full; all earlier steps are intact.
+        """
+        files.write_bytes(self._rollout_path(step), files.gzipped(files.json_lines(rollout_rows(step, groups))))
+        own = {"step": step, "time": time.time(), "attempt": self.attempt}
+        files.append_line(self.path / "metrics.jsonl", own | dict(metrics) | own)
+
+    def event(self, kind: str, **details: Any) -> None:
+        """Append a warning, finding, resume, signal or save to `events.jsonl`."""
+        own = {"time": time.time(), "attempt": self.attempt, "kind": kind}
+        files.append_line(self.path / "events.jsonl", own | details | own)
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """One row per step in step order; of a step recorded by several attempts, the last attempt's."""
+        return last_attempts(files.read_lines(self.path / "metrics.jsonl"))
+
+    def events(self) -> list[dict[str, Any]]:
+        """All events in the order written."""
+        return files.read_lines(self.path / "events.jsonl")
+
+    def rollout_steps(self) -> list[int]:
+        """Steps whose rollouts are recorded."""
+        return names.numbers(self.path / "rollouts", names.ROLLOUT)
+
+    def rollouts(self, step: int) -> list[dict[str, Any]]:
+        """The responses of a step, one row each. `UsageError` E106 when they are absent or damaged."""
+        return files.read_gzipped_lines(self._rollout_path(step))
+
+    def read_groups(self, step: int) -> list[Group]:
+        """The groups of a step as they were recorded (verdict times, which are not recorded, are 0)."""
+        return groups_from_rows(self.rollouts(step))
+
+    def _rollout_path(self, step: int) -> Path:
+        return self.path / "rollouts" / f"step_{step:06d}.jsonl.gz"
+
+    # Evaluations
+
+    def write_eval(self, task: str, checkpoint: str, results: Mapping[str, Any], rows: Sequence[EvalRow]) -> None:
+        """Record an evaluation; a full disk leaves an earlier one of the same name whole (`MachineError` E202)."""
+        folder = self._eval_dir(task, checkpoint)
+        body = {"task": task, "checkpoint": checkpoint, **results}
+        samples = files.gzipped(files.json_lines(files.plain(row) for row in rows))
+        report = files.dumps(body, indent=2).encode() + b"\n"
+        files.write_together({folder / "samples.jsonl.gz": samples, folder / "results.json": report})
+
+    def read_eval(self, task: str, checkpoint: str) -> tuple[dict[str, Any], list[EvalRow]]:
+        """Results and graded responses of an evaluation. `UsageError` E106 when there is none."""
+        folder = self._eval_dir(task, checkpoint)
+        rows = eval_rows(files.read_gzipped_lines(folder / "samples.jsonl.gz"))
+        return files.read_json(folder / "results.json"), rows
+
+    def evals(self) -> list[tuple[str, str]]:
+        """(task, checkpoint) of every evaluation; steps in numeric order, `base` first."""
+        found = []
+        for path in self.path.glob("evals/*/*/results.json"):
+            results = files.read_json(path)
+            found.append((str(results["task"]), str(results["checkpoint"])))
+        return sorted(found, key=lambda key: (key[0], names.checkpoint_number(key[1]), key[1]))
+
+    def _eval_dir(self, task: str, checkpoint: str) -> Path:
+        return self.path / "evals" / names.file_name(task) / names.file_name(checkpoint)
+
+    # Example, selection, history, checkpoints
+
+    def write_example(self, problems: Sequence[Problem], extra: Mapping[str, Any] | None = None) -> None:
+        """The training example(s), each with the same `extra` keys (provenance, base rate)."""
+        self._write_lines("example.jsonl", [files.plain(problem) | dict(extra or {}) for problem in problems])
+
+    def example(self) -> list[dict[str, Any]]:
+        """What `write_example` wrote; empty before."""
+        return files.read_lines(self.path / "example.jsonl")
+
+    def write_selection(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """The probed candidates, one row each."""
+        self._write_lines("selection.jsonl", rows)
+
+    def selection(self) -> list[dict[str, Any]]:
+        """What `write_selection` wrote; empty before."""
+        return files.read_lines(self.path / "selection.jsonl")
+
+    def _write_lines(self, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
+        files.write_bytes(self.path / name, files.json_lines(rows))
+
+    @property
+    def history_path(self) -> Path:
+        """Where `History.save` writes."""
+        return self.path / "history.jsonl"
+
+    @property
+    def checkpoints_dir(self) -> Path:
+        """Parent of all checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def last_state_dir(self) -> Path:
+        """The one rolling optimiser state."""
+        return self.checkpoints_dir / "last_state"
+
+    def checkpoint_dir(self, step: int) -> Path:
+        """The plain Hugging Face folder of a step; it may not exist."""
+        return self.checkpoints_dir / f"checkpoint-{step}"
+
+    def checkpoints(self) -> list[int]:
+        """Steps that have a checkpoint, ascending."""
+        return names.numbers(self.checkpoints_dir, names.CHECKPOINT)

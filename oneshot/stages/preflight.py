@@ -1,0 +1,117 @@
+"""Before step 0: how often the base model solves the example, and whether training can start from there."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from oneshot.errors import DataError, HealthAbort
+from oneshot.measure.statistics import wilson
+from oneshot.stages.probe import Prober
+from oneshot.types import Group, Problem
+
+SAMPLES = 32
+ROUND = 3
+"""Probing uses rounds 0 to 2."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaseRate:
+    """Successes of the base model on the training examples before step 0."""
+
+    successes: int
+    samples: int
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % Wilson interval."""
+        interval = wilson(self.successes, self.samples)
+        return interval.low, interval.high
+
+    def zero_signal(self, group_size: int) -> float:
+        """Expected share of groups whose rewards are all equal, at the observed rate."""
+        rate = self.successes / self.samples
+        return rate**group_size + (1 - rate) ** group_size
+
+    def sentence(self, group_size: int) -> str:
+        """What it means, in one line."""
+        low, high = self.interval
+        return (
+            f"the base model solves the example {self.successes} of {self.samples} times "
+            f"(95 % interval {low:.0%} to {high:.0%}); about {self.zero_signal(group_size):.0%} of groups of "
+            f"{group_size} will carry no signal"
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """The `base_rate` entry of summary.json."""
+        low, high = self.interval
+        return {"value": self.successes / self.samples, "ci_low": low, "ci_high": high, "n": self.samples}
+
+
+def base_rate(probe: Prober, problems: Sequence[Problem]) -> tuple[BaseRate, list[Group]]:
+    """Sample the examples `SAMPLES` times in all (at least 8 each) on streams of their own."""
+    each = max(8, math.ceil(SAMPLES / len(problems)))
+    groups = probe.groups(problems[: SAMPLES // 8], each, round=ROUND)
+    responses = [c for g in groups for c in g.completions]
+    return BaseRate(successes=int(sum(c.reward for c in responses)), samples=len(responses)), groups
+
+
+def check_base_rate(rate: BaseRate, *, allow_unsolved: bool, yes: bool) -> None:
+    """Refuse an example that is never solved or always solved, with the way to go on (exit 4)."""
+    low, high = rate.interval
+    if rate.successes == 0 and not allow_unsolved:
+        raise DataError(
+            f"0 of {rate.samples} tries on the example were right (95 % interval 0 to {high:.0%}). Without a success "
+            "there is nothing to reinforce yet. (In the paper, examples never solved in selection still worked.)",
+            code="E303",
+            tries=("--allow-unsolved   (go on all the same)", "an easier example, or a stronger --model"),
+            kept="Nothing was trained.",
+        )
+    if rate.successes == rate.samples and not yes:
+        raise DataError(
+            f"{rate.samples} of {rate.samples} tries on the example were right (95 % interval {low:.0%} to 100 %): "
+            "every group is all-correct, so only the entropy and KL terms act (the post-saturation phase starts here).",
+            code="E307",
+            tries=("--yes   (go on all the same)", "a harder example"),
+            kept="Nothing was trained.",
+        )
+
+
+@dataclass
+class Health:
+    """Stops a run that cannot learn (method.md §7). Equal rewards after saturation are normal and never stop it."""
+
+    rate_low: float
+    """Lower bound of the base rate; 0 when unknown, then a lack of success never stops the run."""
+    yes: bool = False
+    patience: int = 5
+    samples: int = 0
+    successes: int = 0
+    bad_steps: int = 0
+
+    def check(self, metrics: Mapping[str, float], responses: int) -> str:
+        """Raise `HealthAbort` E501, or return the finding as a warning when the user said `--yes`."""
+        self.samples += responses
+        self.successes += round(metrics["train/accuracy"] * responses)
+        cut, found = metrics["completions/clipped_ratio"], metrics["found"]
+        self.bad_steps = self.bad_steps + 1 if cut > 0.95 or found == 0 else 0
+        finding = ""
+        if self.successes == 0 and (1 - self.rate_low) ** self.samples < 0.001:
+            finding = (
+                f"no success in {self.samples} samples, where at least {self.rate_low:.1%} were due (P < .001). "
+                "The reward or the prompt differs from the preflight's."
+            )
+        elif self.bad_steps >= self.patience:
+            finding = (
+                f"for {self.bad_steps} steps in a row {cut:.0%} of the responses were cut at the limit and "
+                f"{found:.0%} held an answer."
+            )
+        if finding and not self.yes:
+            raise HealthAbort(
+                finding,
+                tries=("--rollout.max-new-tokens 256   (a longer limit)", "--yes   (go on all the same)"),
+                kept="The last checkpoint and every recorded step are kept.",
+            )
+        return finding

@@ -1,0 +1,85 @@
+"""`oneshot recipes list|show NAME|copy NAME DEST`. Standard library only: it works before anything is installed."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+from oneshot.config.names import closest
+from oneshot.config.request import Request
+from oneshot.config.sources import shipped_recipes
+from oneshot.errors import UsageError
+
+ACTIONS = ("list", "show", "copy")
+
+
+def main(request: Request) -> int:
+    """Do one action; text or, with `--json`, one object on stdout.
+
+    Raises:
+        UsageError: E102 unknown action or recipe, E103 a word missing, E104 the copy would replace a file.
+    """
+    action, *rest = request.positional
+    if action not in ACTIONS:
+        near = closest(action, ACTIONS)
+        hint = f" Did you mean {near!r}?" if near else ""
+        raise UsageError(f"unknown action {action!r}.{hint} Known: {', '.join(ACTIONS)}.", code="E102")
+    wanted = ACTIONS.index(action)  # list takes no word, show one, copy two
+    if len(rest) != wanted:
+        usage = ("oneshot recipes list", "oneshot recipes show NAME", "oneshot recipes copy NAME DEST")[wanted]
+        raise UsageError(f"recipes {action} takes {wanted} more words, got {len(rest)}.", code="E103", tries=(usage,))
+    if action == "list":
+        told, text = _list()
+    elif action == "show":
+        shown = _find(rest[0]).read_text(encoding="utf-8")
+        told, text = {"schema": "oneshot.recipe/1", "name": rest[0], "text": shown}, shown.rstrip()
+    else:
+        written = _copy(rest[0], Path(rest[1]), replace=request.yes)
+        told, text = {"schema": "oneshot.copied/1", "name": rest[0], "path": str(written)}, f"wrote {written}"
+    print(json.dumps(told) if request.json else text)
+    return 0
+
+
+def title(text: str) -> str:
+    """A recipe's first comment line, which says what it is."""
+    return text.partition("\n")[0].lstrip("# ")
+
+
+def _list() -> tuple[dict[str, object], str]:
+    rows = []
+    for name, file in shipped_recipes().items():
+        text = file.read_text(encoding="utf-8")
+        model = tomllib.loads(text).get("model", {}).get("name", "")
+        rows.append({"name": name, "model": model, "title": title(text)})
+    width = max(len(row["name"]) for row in rows)
+    lines = "\n".join(f"{row['name']:<{width}}  {row['title']}" for row in rows)
+    return {"schema": "oneshot.recipes/1", "recipes": rows}, lines
+
+
+def _find(name: str) -> Traversable:
+    """A shipped recipe, by name alone: a file of the same name in this folder is not looked at."""
+    recipes = shipped_recipes()
+    if name not in recipes:
+        near = closest(name, recipes)
+        hint = f" Did you mean {near!r}?" if near else ""
+        raise UsageError(f"unknown recipe {name!r}.{hint}", code="E102", tries=("oneshot recipes list",))
+    return recipes[name]
+
+
+def _copy(name: str, dest: Path, *, replace: bool) -> Path:
+    source = _find(name)
+    target = dest / source.name if dest.is_dir() else dest
+    if target.exists() and not replace:
+        raise UsageError(
+            f"{target} exists already.",
+            code="E104",
+            tries=(f"oneshot recipes copy {name} OTHER.toml", f"oneshot recipes copy {name} {dest} --yes"),
+            kept="Nothing was written.",
+        )
+    try:
+        target.write_text(source.read_text(encoding="utf-8"), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{target} cannot be written: {error}", code="E106") from error
+    return target

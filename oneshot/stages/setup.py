@@ -1,0 +1,126 @@
+"""From a configuration to everything a run needs: names are resolved and checked before anything heavy is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from oneshot.algos import zoo
+from oneshot.algos.algorithm import ALGORITHMS, Algorithm, configured
+from oneshot.algos.penalty import KLS
+from oneshot.algos.weighting import WEIGHTINGS
+from oneshot.config.environment import home
+from oneshot.config.schema import AlgorithmConfig, Config
+from oneshot.data.problems import BUILTIN, load_source
+from oneshot.data.prompts import render
+from oneshot.data.tasks import builtin
+from oneshot.model import policy as policies
+from oneshot.model.policy import Policy
+from oneshot.model.shapes import check_memory
+from oneshot.rewards.functions import VERIFIERS
+from oneshot.rewards.verifier import self_check
+from oneshot.rollout.collect import Render
+from oneshot.rollout.native import NativeEngine
+from oneshot.stages.evaluation import number
+from oneshot.types import Problem, Verdict, Verifier
+
+__all__ = ["Names", "Setup", "algorithm_of", "load_setup", "resolve_names", "zoo"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Names:
+    """What the configuration's names stand for; made without torch weights, network or run folder."""
+
+    algorithm: Algorithm
+    verify: Verifier
+    eval_verify: Verifier
+    strict: Verifier
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """Names plus the loaded policy."""
+
+    config: Config
+    names: Names
+    policy: Policy
+    engine: NativeEngine
+    render: Render
+    """Training prompt."""
+    render_eval: Render
+    """Evaluation prompt."""
+
+
+def algorithm_of(config: AlgorithmConfig) -> Algorithm:
+    """The algorithm with its own options and the shared keys. `UsageError` E101, E102, E103 for a wrong name or key."""
+    algorithm = ALGORITHMS.build(config.name, config.options)
+    changes: dict[str, Any] = {
+        "policy": config.policy,
+        "kl": config.kl,
+        "kl_of": KLS.build(config.kl_kind),
+        "entropy": config.entropy,
+        "updates": config.updates,
+    }
+    if config.weighting:
+        changes["weighting"] = WEIGHTINGS.build(config.weighting)
+    return configured(algorithm, changes)
+
+
+def resolve_names(config: Config) -> Names:
+    """Look every name up; raises `UsageError` before anything is loaded."""
+    return Names(
+        algorithm=algorithm_of(config.algorithm),
+        verify=VERIFIERS.build(config.reward.name),
+        eval_verify=VERIFIERS.build(config.evals.grader or config.reward.name),
+        strict=VERIFIERS.build("boxed"),
+    )
+
+
+def check_answers(names: Names, problems: list[Problem]) -> None:
+    """The reward must accept every training reference (E302 otherwise)."""
+    for problem in problems:
+        self_check(names.verify, problem.answer)
+
+
+def load_setup(config: Config, names: Names, *, offline: bool, model: str = "") -> Setup:
+    """Load the model (`model` overrides the configured one, e.g. a checkpoint) and build sampler and prompts."""
+    check_memory(config if not model else replace(config, model=replace(config.model, name=model)))
+    policies.set_threads(config.model.threads)
+    policy = policies.load(
+        model or config.model.name,
+        home=home(),
+        offline=offline,
+        revision="" if model else config.model.revision,
+        dtype=config.model.dtype,
+    )
+    data, limit = config.data, config.rollout.max_prompt_tokens
+
+    def training(problem: Problem) -> tuple[int, ...]:
+        return render(policy.tokenizer, problem, suffix=data.suffix, system=data.system, limit=limit)
+
+    def evaluation(problem: Problem) -> tuple[int, ...]:
+        return render(policy.tokenizer, problem, suffix=config.evals.suffix, system=data.system, limit=limit)
+
+    engine = NativeEngine(policy, batch=config.rollout.batch)
+    return Setup(
+        config=config, names=names, policy=policy, engine=engine, render=training, render_eval=evaluation
+    )  # fmt: skip
+
+
+def held_out(config: Config, kind: str, *, offline: bool) -> list[Problem]:
+    """The problems read by the evaluations inside a run; empty when none are configured."""
+    if not config.evals.source:
+        return []
+    if config.evals.source == BUILTIN:
+        problems = builtin.dev_set(config.data.task_seed, kind)
+    else:
+        problems = load_source(config.evals.source, allow_empty_answer=True, offline=offline).problems
+    return problems[: config.evals.limit or None]
+
+
+def annotate(problem: Problem, verdict: Verdict) -> Mapping[str, Any]:
+    """The built-in task's answer class; nothing for other problems."""
+    if "operands" not in problem.meta or "kind" not in problem.meta:
+        return {}
+    return {"answer_class": builtin.answer_class(problem.meta, number(verdict.extracted))}

@@ -1,0 +1,47 @@
+"""What one step showed: the metrics of its rollouts, in TRL's names where TRL has one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from statistics import fmean, pstdev
+
+from oneshot.types import Group
+
+
+def rollout_metrics(groups: Sequence[Group]) -> dict[str, float]:
+    """Means over the step's responses; `signal` is the share of responses in groups whose rewards differ."""
+    responses = [c for g in groups for c in g.completions]
+    rewards = [[c.reward for c in g.completions] for g in groups]
+    lengths = [len(c.tokens) for c in responses]
+    zero = fmean(float(max(r) == min(r)) for r in rewards)
+    return {
+        "reward": fmean(c.reward for c in responses),
+        "reward_std": fmean(pstdev(r) for r in rewards),
+        "frac_reward_zero_std": zero,
+        "signal": 1 - zero,
+        "train/accuracy": fmean(float(c.verdict is not None and c.verdict.correct) for c in responses),
+        "found": fmean(float(c.verdict is not None and c.verdict.extracted is not None) for c in responses),
+        "completions/mean_length": fmean(lengths),
+        "completions/max_length": float(max(lengths)),
+        "completions/clipped_ratio": fmean(float(not c.finished) for c in responses),
+        "num_tokens": float(sum(lengths)),
+    }
+
+
+class Clock:
+    """Seconds between laps."""
+
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self._began = self._last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        """Name the time since the last lap."""
+        now = time.perf_counter()
+        self.laps[f"time/{name}"] = now - self._last
+        self._last = now
+
+    def metrics(self) -> dict[str, float]:
+        """All laps and `step_time`."""
+        return {**self.laps, "step_time": time.perf_counter() - self._began}

@@ -1,0 +1,1 @@
+"""Learning: the learner, its checkpoints, and what to train on next."""

@@ -1,0 +1,65 @@
+"""`oneshot recipes`, through the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from oneshot.cli.main import main
+
+PAPER = "paper/qwen2.5-math-1.5b-pi1"
+
+
+def test_list(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["recipes", "list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["demo", PAPER]
+    assert "arXiv:2504.20571" in lines[1]
+
+
+def test_list_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["recipes", "list", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["schema"] == "oneshot.recipes/1"
+    assert {row["name"]: row["model"] for row in told["recipes"]} == {
+        "demo": "smollm2-135m",
+        PAPER: "Qwen/Qwen2.5-Math-1.5B",
+    }
+
+
+def test_show_and_copy_give_the_same_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["recipes", "show", PAPER]) == 0
+    shown = capsys.readouterr().out
+    assert main(["recipes", "copy", PAPER, str(tmp_path)]) == 0
+    target = tmp_path / "qwen2.5-math-1.5b-pi1.toml"
+    assert target.read_text(encoding="utf-8") == shown
+    assert main(["recipes", "show", PAPER, "--json"]) == 0
+    capsys_out = capsys.readouterr().out.splitlines()[-1]
+    assert json.loads(capsys_out)["text"] == shown
+
+
+def test_a_copy_replaces_nothing_unless_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    mine = tmp_path / "mine.toml"
+    mine.write_text("seed = 1\n", encoding="utf-8")
+    assert main(["recipes", "copy", "demo", str(mine)]) == 2
+    assert capsys.readouterr().err.startswith("E104 ")
+    assert mine.read_text(encoding="utf-8") == "seed = 1\n"
+    assert main(["recipes", "copy", "demo", str(mine), "--yes"]) == 0
+    assert "[rollout]" in mine.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["lst"], "E102 unknown action 'lst'. Did you mean 'list'?"),
+        (["show", "demmo"], "E102 unknown recipe 'demmo'. Did you mean 'demo'?"),
+        (["show"], "E103 "),
+        (["copy", "demo"], "E103 "),
+        (["copy", "demo", "/nowhere/at/all.toml"], "E106 "),
+    ],
+)
+def test_what_is_refused(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["recipes", *words]) == 2
+    assert capsys.readouterr().err.startswith(said)

@@ -1,0 +1,65 @@
+"""The shipped recipes load, and say what they must."""
+
+from __future__ import annotations
+
+import json
+import re
+from importlib.resources import files
+
+import pytest
+
+from oneshot.config.load import load
+from oneshot.config.origins import DEFAULT, table
+from oneshot.config.sources import shipped_recipes
+
+
+@pytest.mark.parametrize("name", shipped_recipes())
+def test_every_recipe_loads_and_its_origins_name_it(name: str) -> None:
+    resolved = load([shipped_recipes()[name]], {}, {})
+    given = {origin.rpartition(":")[0] for origin in resolved.origins.values()} - {""}
+    assert given == {f"file {name}.toml"}
+
+
+def test_the_papers_recipe_is_the_papers() -> None:
+    config = load([shipped_recipes()["paper/qwen2.5-math-1.5b-pi1"]], {}, {}).config
+    assert config.model.name == "Qwen/Qwen2.5-Math-1.5B"
+    assert config.data.source == "pi1"
+    assert config.data.suffix == r"Let's think step by step and output the final answer within \boxed{}."
+    assert (config.rollout.groups, config.rollout.group_size, config.rollout.temperature) == (128, 8, 0.6)
+    assert (config.rollout.max_prompt_tokens, config.rollout.max_new_tokens) == (1024, 3072)
+    assert (config.optim.lr, config.optim.weight_decay, config.optim.grad_clip) == (1e-6, 0.01, 1.0)
+    assert (config.optim.steps, config.optim.warmup, config.optim.micro_tokens) == (2000, 0, 24000)
+    assert (config.algorithm.kl, config.algorithm.kl_kind, config.algorithm.entropy) == (0.001, "k3", 0.001)
+    assert config.algorithm.options == {"clip_low": 0.2, "clip_high": 0.2}
+    assert (config.save.every, config.evals.every, config.reward.name) == (20, 20, "boxed")
+
+
+def test_every_value_of_the_papers_recipe_names_its_source() -> None:
+    text = shipped_recipes()["paper/qwen2.5-math-1.5b-pi1"].read_text(encoding="utf-8")
+    lines = text.split("\n")
+    bare = []
+    for above, line in zip(["", *lines], lines, strict=False):
+        value = re.match(r"^\w+ = ", line)
+        if value and not re.search(r"\[(P|R|ours)\b", line) and not re.match(r"# \[(P|R|ours)\b", above):
+            bare.append(line)
+    assert bare == []
+
+
+def test_recipes_only_say_what_differs_or_what_the_source_says() -> None:
+    resolved = load([shipped_recipes()["demo"]], {}, {})
+    given = [(key, value) for key, value, origin in table(resolved) if origin != DEFAULT]
+    assert ("rollout.max_new_tokens", 48) in given
+    assert ("algorithm.entropy", 0.003) in given
+
+
+def test_the_built_in_example_is_a_restatement_that_checks_out() -> None:
+    rows = (files("oneshot") / "recipes/paper/examples.jsonl").read_text(encoding="utf-8").splitlines()
+    (row,) = map(json.loads, rows)
+    assert set(row) == {"id", "prompt", "answer", "note", "source"}
+    assert (row["id"], row["answer"]) == ("pi1", "12.8")
+    assert "restatement" in row["note"]
+    constant = 4 / (2 * 8**3)  # P = k A V^3 with V = 8, A = 2, P = 4
+    assert (32 / (constant * 4)) == 2048
+    assert round(2048 ** (1 / 3), 3) == 12.699
+    for number in ("8", "2", "4", "32"):
+        assert f"\\( {number} \\)" in row["prompt"]
