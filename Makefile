@@ -12,6 +12,8 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --quiet --disable-pip-version-check
 STAMP := $(VENV)/.installed
+# The plug-ins that happen to be installed in a shared Python must not decide whether a test passes.
+export PYTEST_DISABLE_PLUGIN_AUTOLOAD = 1
 
 # Fails where there is no torch >= 2.11. Reads the metadata, because importing torch takes seconds.
 HAS_TORCH := -c 'import re; from importlib.metadata import version; \
@@ -31,13 +33,11 @@ endif
 $(STAMP): pyproject.toml requirements/torch.txt requirements/lock.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo 'oneshot needs Python >= 3.11. Try: make install PYTHON=python3.12' >&2; exit 2; }
-	@if ! test -x $(PY); then \
-	  if $(PYTHON) $(HAS_TORCH); then echo 'making .venv around the torch that $(PYTHON) has'; \
-	    $(PYTHON) -m venv --system-site-packages $(VENV); \
-	  else echo 'making .venv'; $(PYTHON) -m venv $(VENV); fi; fi
+	@test -x $(PY) || { echo 'making .venv'; shared=; \
+	  if $(PYTHON) $(HAS_TORCH); then shared=--system-site-packages; fi; $(PYTHON) -m venv $$shared $(VENV); }
 	@$(PY) -m pip --version >/dev/null 2>&1 || $(PY) -m ensurepip >/dev/null
-	@if test -n '$(TORCH_ASKED)' || ! $(PY) $(HAS_TORCH); then \
-	  echo 'installing $(TORCH)'; $(PIP) install '$(TORCH)'; fi
+	@if test -z '$(TORCH_ASKED)' && $(PY) $(HAS_TORCH); then echo 'leaving alone the torch that is there'; \
+	  else echo 'installing $(TORCH)'; $(PIP) install '$(TORCH)'; fi
 	@echo 'installing requirements/lock.txt'
 	@$(PIP) install -r requirements/lock.txt
 	@$(PIP) install --no-deps --no-build-isolation -e .
@@ -61,7 +61,7 @@ golden: install
 	$(PY) -m pytest tests/golden --update-golden
 
 bench: install
-	@set -e; for file in benchmarks/*.py; do echo "$$file"; $(PY) "$$file"; done
+	@set -e; for file in benchmarks/bench_*.py; do echo "$$file"; $(PY) "$$file"; done
 
 # The Python of the GPU machine as it is: no .venv, nothing installed.
 gpu:

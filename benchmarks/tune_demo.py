@@ -26,6 +26,7 @@ from oneshot.rollout.collect import collect
 from oneshot.rollout.native import NativeEngine
 from oneshot.stages.evaluation import evaluate
 from oneshot.stages.probe import Prober, choose
+from oneshot.stages.setup import annotate
 from oneshot.train.learner import AdamWSettings, Learner
 from oneshot.types import EvalRow, Problem, Sampling
 
@@ -33,12 +34,12 @@ RESULTS = Path(__file__).parent / "results" / "tune_demo.jsonl"
 SUFFIX = "Answer with one number."
 COMMON: dict[str, Any] = {"task_seed": 100, "seed": 0, "steps": 16, "kl": 0.0, "entropy": 0.003, "limit": 48}
 SETTINGS: list[dict[str, Any]] = [
-    {**COMMON, "kind": "mul_word", "lr": 1e-5},
-    {**COMMON, "kind": "add_word", "lr": 1e-5},
-    {**COMMON, "kind": "mul_word", "lr": 5e-6},
-    {**COMMON, "kind": "add_word", "lr": 5e-6, "entropy": 0.01},
-    {**COMMON, "kind": "two_step", "lr": 1e-5},
-    {**COMMON, "kind": "mul_word", "lr": 1e-5, "kl": 0.03},
+    {**COMMON, "kind": "mul_word", "lr": 1e-5, "temperature": 0.7},
+    {**COMMON, "kind": "add_word", "lr": 5e-6, "temperature": 0.7},
+    {**COMMON, "kind": "mul_word", "lr": 5e-6, "temperature": 0.7},
+    {**COMMON, "kind": "add_word", "lr": 1e-5, "temperature": 0.7},
+    {**COMMON, "kind": "two_step", "lr": 1e-5, "temperature": 0.7},
+    {**COMMON, "kind": "mul_word", "lr": 1e-5, "temperature": 0.7, "kl": 0.03},
 ]
 AT = (4, 8, 12, 16)
 """Dev is read after these steps."""
@@ -59,16 +60,20 @@ def run(setting: dict[str, Any], cache: dict[str, Any]) -> dict[str, Any]:
     engine = NativeEngine(policy)
     verify, strict = VERIFIERS.build("final-number"), VERIFIERS.build("boxed")
     algorithm = configured(ALGORITHMS.build("grpo"), {"kl": setting["kl"], "entropy": setting["entropy"]})
-    sampling = Sampling(temperature=1.0, max_new_tokens=setting["limit"], seed=setting["seed"])
+    sampling = Sampling(
+        temperature=setting.get("temperature", 1.0), max_new_tokens=setting["limit"], seed=setting["seed"]
+    )
 
     def prompt(problem: Problem) -> tuple[int, ...]:
         return render(policy.tokenizer, problem, suffix=SUFFIX)
 
     def dev() -> dict[str, float]:
         problems = dev_problems(setting["task_seed"], setting["kind"])
-        return by_kind(evaluate(engine, policy, problems, prompt, verify, strict, max_new_tokens=128, short=64))
+        return by_kind(
+            evaluate(engine, policy, problems, prompt, verify, strict, max_new_tokens=128, short=64, annotate=annotate)
+        )
 
-    key = f"{setting['kind']} {setting['task_seed']}"
+    key = f"{setting['kind']} {setting['task_seed']} {sampling.temperature}"
     if key not in cache:
         pool = builtin.candidates(setting["task_seed"], setting["kind"], 24)
         probe = Prober(engine=engine, render=prompt, verify=verify, sampling=sampling)
@@ -77,7 +82,7 @@ def run(setting: dict[str, Any], cache: dict[str, Any]) -> dict[str, Any]:
     chosen, base = cache[key]["chosen"], cache[key]["base"]
     print(setting, chosen.problem.prompt, chosen.problem.answer, chosen.rate, cache[key]["rates"], flush=True)
     settings = AdamWSettings(lr=setting["lr"], warmup=3)
-    learner = Learner(policy, algorithm, settings, temperature=1.0)
+    learner = Learner(policy, algorithm, settings, temperature=sampling.temperature)
     curve, rates, devs = [], [], {}
     for step in range(setting["steps"]):
         groups = collect(engine, [chosen.problem] * 4, prompt, verify, sampling, step, group_size=8)
@@ -89,7 +94,9 @@ def run(setting: dict[str, Any], cache: dict[str, Any]) -> dict[str, Any]:
         if step + 1 in AT:
             devs[step + 1] = dev()
             print(f"  {time.time() - began:.0f}s step {step + 1} train {rates} dev {devs[step + 1]}", flush=True)
-    gains = {s: {"own": d[setting["kind"]] - base[setting["kind"]], "mean": sum(d.values()) / 8} for s, d in devs.items()}
+    gains = {
+        s: {"own": d[setting["kind"]] - base[setting["kind"]], "mean": sum(d.values()) / 8} for s, d in devs.items()
+    }
     return {
         "setting": setting,
         "example": {"prompt": chosen.problem.prompt, "answer": chosen.problem.answer, "base_rate": chosen.rate},

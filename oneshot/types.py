@@ -76,8 +76,10 @@ class Group:
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
-    """How to decode. `temperature=0` is greedy. top-p, top-k and min-p do not exist here: the learner's log p would
-    not be the behaviour policy's (method.md §1)."""
+    """How to decode. `temperature=0` is greedy.
+
+    top-p, top-k and min-p do not exist here: the learner's log p would not be the behaviour policy's.
+    """
 
     temperature: float = 1.0
     max_new_tokens: int = 64
@@ -160,6 +162,9 @@ class Engine(Protocol):
     def generate(
         self, prompts: Sequence[Sequence[int]], sampling: Sampling, streams: Sequence[tuple[int, int]]
     ) -> list[Completion]:
-        """One response a prompt, in order. `streams[i] = (step, sample)` keys the random numbers of response i, so
-        they depend neither on batch shape nor on order. Equal prompts are prefilled once."""
+        """One response a prompt, in order.
+
+        `streams[i] = (step, sample)` keys the random numbers of response i, so they depend neither on batch shape nor
+        on order. Equal prompts are prefilled once.
+        """
         ...

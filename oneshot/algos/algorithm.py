@@ -56,7 +56,7 @@ def policy_loss(algorithm: Algorithm, terms: Terms) -> tuple[Tensor, Mapping[str
     """The summed loss of some rows: policy·L + kl·KL − entropy·H, and detached sums of each term.
 
     Weights were computed on the whole optimiser step, so losses of micro-batches add up to the step's loss. KL and
-    entropy always use the token mean, whatever the policy weighting (method.md §1). Masked places are replaced before
+    entropy always use the token mean, whatever the policy weighting (docs/design.md). Masked places are replaced before
     any arithmetic, so garbage there (even NaN) changes nothing.
     """
     mask_BT = terms.mask_BT

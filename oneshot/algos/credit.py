@@ -13,14 +13,14 @@ EPS = 1e-6
 
 def _group_mean(values_B: Tensor, group_B: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and size of each response's own group, both [B]."""
-    _, index_B = group_B.unique(return_inverse=True)
+    _, index_B = torch.unique(group_B, return_inverse=True)
     size_P = torch.bincount(index_B).to(values_B.dtype)
     sum_P = torch.zeros_like(size_P).index_add(0, index_B, values_B)
     return (sum_P / size_P)[index_B], size_P[index_B]
 
 
 def centred(batch: TokenBatch) -> Tensor:
-    """r − mean of the group, [B] (Dr. GRPO, arXiv:2503.20783)."""
+    """R − mean of the group, [B] (Dr. GRPO, arXiv:2503.20783)."""
     mean_B, _ = _group_mean(batch.rewards_B, batch.group_B)
     return batch.rewards_B - mean_B
 

@@ -15,7 +15,7 @@ WEIGHTINGS: Registry[Weighting] = Registry("weighting")
 
 
 def token_mean(mask_BT: Tensor, max_response: int) -> Tensor:
-    """1 / all response tokens of the step, zero-advantage rows included (method.md §1, the denominator)."""
+    """1 / all response tokens of the step, zero-advantage rows included."""
     return mask_BT.float() / mask_BT.sum().clamp(min=1)
 
 

@@ -63,7 +63,10 @@ def _packed(part: Sequence[Row]) -> MicroBatch:
     prompt = part[0][1]
     ids, positions = list(prompt), list(range(len(prompt)))
     owner = [-1] * len(prompt)  # -1: the prompt, else the response's number in this row
-    predict, target, row_n, col_n = [], [], [], []
+    predict: list[int] = []
+    target: list[int] = []
+    row_n: list[int] = []
+    col_n: list[int] = []
     for number, (_, _, response) in enumerate(part):
         start = len(ids)
         ids += response
@@ -91,7 +94,10 @@ def _packed(part: Sequence[Row]) -> MicroBatch:
 def _padded(part: Sequence[Row]) -> MicroBatch:
     width = max(len(p) + len(r) for _, p, r in part)
     ids_RL = torch.zeros(len(part), width, dtype=torch.long)
-    predict, target, row_n, col_n = [], [], [], []
+    predict: list[int] = []
+    target: list[int] = []
+    row_n: list[int] = []
+    col_n: list[int] = []
     for number, (_, prompt, response) in enumerate(part):
         tokens = [*prompt, *response]
         ids_RL[number, : len(tokens)] = torch.tensor(tokens)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from oneshot.data.problems import has_suffix
 from oneshot.errors import DataError
 from oneshot.types import Problem
 
@@ -14,7 +15,7 @@ def messages(problem: Problem, *, suffix: str = "", system: str = "") -> list[di
     A suffix the question already ends with is not added twice (the paper's pool carries it in its rows).
     """
     text = problem.prompt
-    if suffix and not text.rstrip().endswith(suffix):
+    if suffix and not has_suffix(text, suffix):
         text = f"{text} {suffix}"
     user = {"role": "user", "content": text}
     return [{"role": "system", "content": system}, user] if system else [user]

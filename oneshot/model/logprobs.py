@@ -6,7 +6,8 @@ time, forward and again in backward; sums are accumulated in float32.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -20,7 +21,7 @@ class _LogProb(torch.autograd.Function):
     def forward(
         ctx: Any, hidden_NH: Tensor, weight_VH: Tensor, target_N: Tensor, temperature: float
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """log p of each target and the entropy at `temperature`, and the entropy at temperature 1 (no gradient)."""
+        """Log p of each target and the entropy at `temperature`, and the entropy at temperature 1 (no gradient)."""
         ctx.save_for_backward(hidden_NH, weight_VH, target_N)
         ctx.temperature = temperature
         logp_N = torch.empty(len(target_N), dtype=torch.float32, device=hidden_NH.device)
@@ -40,7 +41,7 @@ class _LogProb(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None, None]:
-        """d logp/dz = onehot − p and dH/dz = −p (log p + H), with z the tempered logits."""
+        """D logp/dz = onehot − p and dH/dz = −p (log p + H), with z the tempered logits."""
         hidden_NH, weight_VH, target_N = ctx.saved_tensors
         d_logp_N, d_entropy_N = grads[0], grads[1]
         d_hidden_NH = torch.empty_like(hidden_NH)
@@ -70,7 +71,7 @@ def _chunks(count: int) -> list[slice]:
 def logprob_and_entropy(
     hidden_NH: Tensor, weight_VH: Tensor, target_N: Tensor, temperature: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """log p of the targets and the full-vocabulary entropy, both [N] float32 and differentiable, at `temperature`.
+    """Log p of the targets and the full-vocabulary entropy, both [N] float32 and differentiable, at `temperature`.
 
     Args:
         hidden_NH: the hidden states that predict each token.
@@ -82,5 +83,5 @@ def logprob_and_entropy(
         logp_N, entropy_N in nats, and entropy at temperature 1 (detached).
     """
     assert temperature > 0
-    logp_N, entropy_N, entropy1_N = _LogProb.apply(hidden_NH, weight_VH, target_N, temperature)
-    return logp_N, entropy_N, entropy1_N
+    apply = cast(Callable[..., tuple[Tensor, Tensor, Tensor]], _LogProb.apply)
+    return apply(hidden_NH, weight_VH, target_N, temperature)

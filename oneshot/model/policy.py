@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
@@ -51,6 +51,20 @@ class Policy:
         """Response text, without the end-of-sequence token and other special tokens."""
         text: str = self.tokenizer.decode(list(tokens), skip_special_tokens=True)
         return text
+
+
+def attends_to_everything(policy: Policy) -> bool:
+    """Whether every layer is full causal attention, so that prefix-tree packing is exact.
+
+    Sliding-window, recurrent and hybrid layers are not; they get padded micro-batches.
+    """
+    config = policy.model.config
+    kinds = getattr(config, "layer_types", None)
+    if kinds is not None:
+        return set(kinds) == {"full_attention"}
+    if getattr(config, "sliding_window", None) and getattr(config, "use_sliding_window", True):
+        return False
+    return config.model_type in ("llama", "qwen2", "qwen3", "mistral", "smollm3", "olmo2", "gpt_neox", "phi3")
 
 
 def set_threads(threads: int) -> int:
@@ -99,7 +113,7 @@ def load(name: str, *, home: Path, offline: bool, revision: str = "", dtype: str
         )
     except (OSError, ValueError, KeyError) as error:
         raise _unusable(name, error, local=local, offline=offline) from error
-    model.to(device).eval()
+    model = cast(Any, model).to(device).eval()
     return Policy(model=model, tokenizer=tokenizer, eos_ids=_eos_ids(model, tokenizer), name=name)
 
 

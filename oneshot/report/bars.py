@@ -11,7 +11,7 @@ from oneshot.report.charts import Frame, Scale, svg, tag, ticks
 from oneshot.report.text import percent, points
 
 OUTCOMES = ("right", "wrong", "none", "cut")
-ROW, TWO_LINE_ROW, BAR = 34.0, 52.0, 26.0
+ROW, TWO_LINE_ROW, GAP, BAR = 32.0, 52.0, 16.0, 26.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,11 @@ class Change:
     high: float
     n: int
     headline: bool = False
-    """Drawn apart from the rest: the example's own kind."""
+    """The example's own kind, written in bold."""
+    harmed: bool = False
+    """The whole interval lies below zero."""
+    first: bool = False
+    """Begins a group of rows: some room above it."""
 
 
 def dumbbells(frame: Frame, rows: Sequence[Change]) -> Markup:
@@ -41,15 +45,17 @@ def dumbbells(frame: Frame, rows: Sequence[Change]) -> Markup:
         return Markup("")
     narrow = frame.width < 500
     step = TWO_LINE_ROW if narrow else ROW
-    left, right = (8.0, frame.width - 56.0) if narrow else (230.0, frame.width - 66.0)
+    left, right = (8.0, frame.width - 56.0) if narrow else (250.0, frame.width - 66.0)
     x = Scale(0.0, 1.0, left, right)
     bottom = 10 + step * len(rows)
+    gaps = [GAP * sum(row.first for row in rows[1 : i + 1]) for i in range(len(rows))]
+    bottom += gaps[-1]
     out = Markup()
     for value in ticks(0, 1, 4):
         out += tag("line", x1=x(value), x2=x(value), y1=6, y2=bottom, class_="zero" if value == 0 else "grid")
         out += tag("text", percent(value, 0), x=x(value), y=bottom + 18, text_anchor="middle" if value else "start")
     for i, row in enumerate(rows):
-        middle = 10 + step * i + (step - 16 if narrow else step / 2)
+        middle = 10 + gaps[i] + step * i + (step - 16 if narrow else step / 2)
         out += _dumbbell(row, x, middle, narrow)
     return svg(frame, bottom + 26, out, css="dumbbells")
 
@@ -65,7 +71,7 @@ def _dumbbell(row: Change, x: Scale, y: float, narrow: bool) -> Markup:
     tip = tag("title", f"{label}: trained {percent(row.trained)}")
     out += tag("circle", tip, cx=x(row.trained), cy=y, r=6, class_="trained")
     out += tag("text", points(row.estimate), x=x.end + 12, y=y + 4.5, class_="value")
-    return tag("g", out, class_="row headline" if row.headline else "row")
+    return tag("g", out, class_="row" + " headline" * row.headline + " lost" * row.harmed)
 
 
 def stacked(frame: Frame, bars: Sequence[tuple[str, Mapping[str, int]]]) -> Markup:
@@ -74,7 +80,7 @@ def stacked(frame: Frame, bars: Sequence[tuple[str, Mapping[str, int]]]) -> Mark
     if not bars:
         return Markup("")
     narrow = frame.width < 500
-    left = 0.0 if narrow else 230.0
+    left = 0.0 if narrow else 250.0
     step = BAR + (26 if narrow else 10)
     out = Markup()
     for i, (label, counts) in enumerate(bars):

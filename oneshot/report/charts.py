@@ -45,11 +45,11 @@ class Scale:
 
 
 def ticks(low: float, high: float, count: int = 4) -> list[float]:
-    """Round positions (1, 2 or 5 times a power of ten apart) inside [low, high], about `count` of them."""
+    """Round positions (1, 2, 2.5 or 5 times a power of ten apart) inside [low, high], about `count` of them."""
     assert high > low, "an axis needs a positive length"
     raw = (high - low) / count
     unit = 10.0 ** math.floor(math.log10(raw))
-    step = next(f * unit for f in (1, 2, 5, 10) if f * unit >= raw * (1 - 1e-9))
+    step = next(f * unit for f in (1, 2, 2.5, 5, 10) if f * unit >= raw * (1 - 1e-9))
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return [round(i * step, 12) for i in range(first, last + 1)]
 
@@ -86,7 +86,7 @@ class Frame:
     key: str
     title: str
     text: str
-    width: float = 300
+    width: float = 260
     height: float = 150
     x_label: str = ""
     y_range: Point | None = None
@@ -130,7 +130,7 @@ def line_chart(frame: Frame, series: Sequence[Series]) -> Markup:
 def _axes(frame: Frame, x: Scale, y: Scale) -> Markup:
     """Grid lines with their numbers, the x axis with whole steps, and its label."""
     out = Markup()
-    for value in ticks(y.low, y.high, 4 if frame.height > 200 else 2):
+    for value in ticks(y.low, y.high, 2 if frame.height < 200 and (y.low, y.high) == (0, 1) else 4):
         at = y(value)
         out += tag("line", x1=x.start, x2=x.end, y1=at, y2=at, class_="zero" if value == 0 else "grid")
         out += tag("text", frame.y_format(value), x=x.start - 8, y=at + 4, text_anchor="end")

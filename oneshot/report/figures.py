@@ -28,7 +28,7 @@ class Figure:
     title: str
     caption: str
     wide: Markup
-    narrow: Markup = Markup("")
+    narrow: Markup | None = None
     legend: Sequence[tuple[str, str]] = ()
     """(CSS class, words) of each mark."""
     head: Sequence[str] = ()
@@ -126,24 +126,24 @@ def _merged(series: Sequence[Series]) -> tuple[list[str], list[list[str]]]:
     return ["step", *(s.label for s in series)], [[f"{x:g}", *(c.get(x, "") for c in cells)] for x in wanted]
 
 
-SMALL: tuple[tuple[str, str, str, Callable[[float], str], str], ...] = (
-    ("entropy", "Entropy", "nats a token, at the sampling temperature", number, "response tokens"),
-    ("completions/mean_length", "Response length", "tokens, mean", number, "responses"),
-    ("completions/clipped_ratio", "Cut at the limit", "share of responses", lambda v: percent(v, 0), "responses"),
-    ("found", "Answer found", "share of responses", lambda v: percent(v, 0), "responses"),
-    ("signal", "Signal", "share of responses with an advantage other than zero", lambda v: percent(v, 0), "responses"),
-    ("kl", "KL to the initial model", "nats a token", number, "response tokens"),
-    ("grad_norm", "Gradient norm", "before clipping", number, "responses"),
-    ("mismatch/logprob", "Sampler against learner", "mean gap of log p, nats", number, "response tokens"),
+SMALL: tuple[tuple[str, str, str, Callable[[float], str]], ...] = (
+    ("entropy", "Entropy", "nats a token, at the sampling temperature", number),
+    ("completions/mean_length", "Response length", "tokens, mean", number),
+    ("completions/clipped_ratio", "Cut at the limit", "share of responses", lambda v: percent(v, 0)),
+    ("found", "Answer found", "share of responses", lambda v: percent(v, 0)),
+    ("signal", "Signal", "share of responses with an advantage other than zero", lambda v: percent(v, 0)),
+    ("kl", "KL to the initial model", "nats a token", number),
+    ("grad_norm", "Gradient norm", "before clipping", number),
+    ("mismatch/logprob", "Sampler gap", "mean distance from the learner’s log p, nats", number),
 )
-"""(metric, title, unit, number format, what it is measured on) of each small chart."""
+"""(metric, title, unit, number format) of each small chart."""
 
 
 def small_multiples(facts: Facts) -> list[Figure]:
     """One small chart for each metric that was recorded."""
-    size = f" of {facts.responses_a_step} responses" if facts.responses_a_step else ""
+    size = f"{facts.responses_a_step} responses a step" if facts.responses_a_step else ""
     found = []
-    for key, title, unit, shown, over in SMALL:
+    for key, title, unit, shown in SMALL:
         points = values(facts.metrics, key) or (_signal(facts.metrics) if key == "signal" else [])
         if not points:
             continue
@@ -157,12 +157,11 @@ def small_multiples(facts: Facts) -> list[Figure]:
             y_range=(0.0, 1.0) if share else None,
             y_format=shown,
         )
-        each = f"each step: the {over}{size}" if over != "responses" else f"each step: n {size.split()[1]} responses"
         found.append(
             Figure(
                 key=frame.key,
                 title=title,
-                caption=f"{unit}; {each if size else 'n not recorded'}",
+                caption=f"{unit}; n {size or 'not recorded'}",
                 wide=line_chart(frame, [Series(label=title, points=drawn, style="metric")]),
                 head=["step", title.lower()],
                 rows=[[f"{x:g}", shown(y)] for x, y in thinned(points, MOST_TABLE_ROWS)],
@@ -188,8 +187,8 @@ def changes(rows: Sequence[Change]) -> Figure | None:
     return Figure(
         key="changes",
         title="Accuracy before and after",
-        caption="The band is the 95 % interval of the paired difference, laid from the base. At the right, the "
-        "difference in points.",
+        caption="The band is the 95 % interval of the paired difference, laid from the base and cut at 0 and 100 %. "
+        "At the right, the difference in points.",
         wide=dumbbells(frames[0], rows),
         narrow=dumbbells(frames[1], rows),
         legend=[("dot base", "base"), ("dot trained", "trained"), ("dot interval", "95 % interval of the change")],
@@ -204,8 +203,9 @@ def outcomes(facts: Facts) -> Figure | None:
     bars: list[tuple[str, Mapping[str, int]]] = []
     both = (("base", facts.base), ("trained", facts.trained))
     if facts.base and facts.trained:
-        own = [(f"own kind, {name}", gains.outcome_states(facts.own(rows))) for name, rows in both if facts.own(rows)]
-        bars = own + [(f"all problems, {name}", gains.outcome_states(rows)) for name, rows in both]
+        bars += [(f"own kind, {name}", gains.outcome_states(facts.own(rows))) for name, rows in both]
+        bars += [(f"all problems, {name}", gains.outcome_states(rows)) for name, rows in both]
+        bars = [(name, counts) for name, counts in bars if sum(counts.values())]
     if not bars:
         return None
     words = " ".join(f"{name}: {', '.join(f'{counts[k]} {OUTCOME_WORDS[k]}' for k in OUTCOME_WORDS)}."

@@ -58,6 +58,12 @@ class Facts:
     """What could not be read."""
 
     @property
+    def state(self) -> str:
+        """The run's state; `done` as soon as there is a summary, because the page is written just before the end."""
+        said = str(self.status.get("state") or "")
+        return "done" if said == "running" and self.summary.get("headline") else said
+
+    @property
     def responses_a_step(self) -> int:
         """Training responses of one step; 0 when the configuration does not say."""
         rollout = self.config.get("rollout", {})
@@ -187,27 +193,25 @@ def _completed(facts: Facts, notes: list[str]) -> dict[str, Any]:
 
 def _computed(facts: Facts) -> dict[str, Any]:
     base, trained = facts.base, facts.trained
-    own_base, own_trained = facts.own(base), facts.own(trained)
+    first_base, first_trained = facts.own(base) or base, facts.own(trained) or trained
     names = dict.fromkeys(name for row in base for name in row.meta.get("rungs", ()))
     out: dict[str, Any] = {
         "overall": gains.overall(base, trained).as_dict(),
         "categories": {k: v.as_dict() for k, v in gains.by_category(base, trained).items()},
         "ladder": {k: v.as_dict() for k, v in gains.ladder(base, trained, gains.by_rung(names)).items()},
-        "decomposition": {"found": gains.decomposition(base, trained).as_dict()},
-        "transitions": gains.transitions(base, trained),
+        "paired": gains.paired(first_base, first_trained).as_dict(),
+        "decomposition": gains.decomposition(first_base, first_trained).as_dict(),
+        "transitions": gains.transitions(first_base, first_trained),
         "found": {name: gains.share(rows, lambda r: r.extracted is not None).estimate for name, rows in _two(facts)},
         "cut": {name: gains.share(rows, lambda r: r.cut).estimate for name, rows in _two(facts)},
     }
-    if own_base:
-        out["paired"] = gains.paired(own_base, own_trained).as_dict()
     if any("answer_class" in row.meta for row in base):
         out["operations"] = gains.operation_table(base, trained, facts.kind)
-        if own_base:
-            out["decomposition"]["operation"] = gains.operation_decomposition(own_base, own_trained).as_dict()
+        out["operation_decomposition"] = gains.operation_decomposition(first_base, first_trained).as_dict()
     if all("boxed" in row.meta for row in (*base, *trained)):
         out["boxed"] = {name: gains.share(rows, gains.strict_box).estimate for name, rows in _two(facts)}
     if all("correct_short" in row.meta for row in (*base, *trained)):
-        out["training_limit"] = gains.paired(base, trained, right=gains.at_training_limit).as_dict()
+        out["training_limit"] = gains.paired(first_base, first_trained, right=gains.at_training_limit).as_dict()
     return out
 
 

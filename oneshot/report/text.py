@@ -10,17 +10,18 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
+from typing import TypeGuard
 
 from markupsafe import Markup, escape
 
 _JOINERS = "\u200c\u200d"  # Persian and emoji need them, and they cannot reorder text
 _NAMED = re.compile("[\u2400-\u2421]|⟨U\\+[0-9A-F]{4,6}⟩")
 _MATH = re.compile(r"\$\$(.+?)\$\$|\\\[(.+?)\\\]|\\\((.+?)\\\)|\$(?!\s)([^$\n]+?)(?<!\s)\$", re.DOTALL)
-_LOOKS_LIKE_MATH = re.compile(r"[\\^_={}]|^[A-Za-z]$|[A-Za-z]\s*[-+*/<>]|[-+*/<>]\s*[A-Za-z]")
-_MATHML_TAGS = frozenset(
-    "math mrow mi mn mo mtext mspace mfrac msup msub msubsup msqrt mroot mover munder munderover"
-    " mtable mtr mtd mstyle mpadded menclose".split()
-)
+_LOOKS_LIKE_MATH = re.compile(r"[\\^_={}]|^[A-Za-z]$|^[\d.,]+$|[A-Za-z]\s*[-+*/<>]|[-+*/<>]\s*[A-Za-z]")
+_MATHML_TAGS = {
+    *("math", "mrow", "mi", "mn", "mo", "mtext", "mspace", "mfrac", "msup", "msub", "msubsup", "msqrt", "mroot"),
+    *("mover", "munder", "munderover", "mtable", "mtr", "mtd", "mstyle", "mpadded", "menclose"),
+}
 _MATHML_ATTRIBUTES = {
     "math": {"display"},
     "menclose": {"notation"},
@@ -103,32 +104,30 @@ def _mathml(latex: str, display: bool) -> Markup | None:
     import latex2mathml.exceptions
     import nh3
 
-    broken = tuple(
-        kind
-        for kind in vars(latex2mathml.exceptions).values()
-        if isinstance(kind, type) and issubclass(kind, Exception)
-    )
+    found = vars(latex2mathml.exceptions).values()
+    broken: tuple[type[Exception], ...] = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+    broken += tuple(kind for kind in found if isinstance(kind, type) and issubclass(kind, Exception))
     try:
         raw = latex2mathml.converter.convert(visible(latex), display="block" if display else "inline")
-    except (*broken, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+    except broken:
         return None  # the converter has no common error class and fails in many ways on broken input
-    clean = nh3.clean(raw, tags=set(_MATHML_TAGS), attributes=_MATHML_ATTRIBUTES, link_rel=None)
+    clean = nh3.clean(raw, tags=_MATHML_TAGS, attributes=_MATHML_ATTRIBUTES, link_rel=None)
     return Markup(clean) if re.sub(r"<[^>]*>", "", clean).strip() else None
 
 
-def is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[int | float]:
     """A finite int or float; bool, None, NaN and infinities are not."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def percent(value: float | None, digits: int = 1) -> str:
     """A share in [0, 1] as `58.3 %`; `not measured` for None."""
-    return f"{100 * value:.{digits}f}{NARROW_SPACE}%" if value is not None and is_number(value) else MISSING
+    return f"{100 * value:.{digits}f}{NARROW_SPACE}%" if is_number(value) else MISSING
 
 
 def points(value: float | None, digits: int = 1) -> str:
     """A difference of shares in percentage points with its sign, `+37.4`; `not measured` for None."""
-    if value is None or not is_number(value):
+    if not is_number(value):
         return MISSING
     shown = f"{abs(100 * value):.{digits}f}"
     return ("" if float(shown) == 0 else "+" if value > 0 else MINUS) + shown
@@ -136,13 +135,13 @@ def points(value: float | None, digits: int = 1) -> str:
 
 def number(value: object, digits: int = 3) -> str:
     """A number with `digits` significant ones and thousands separators, `not measured` for anything else."""
-    if not isinstance(value, int | float) or not is_number(value):
+    if not is_number(value):
         return MISSING
     if isinstance(value, int) or abs(value) >= 1000:
         return f"{value:,.0f}".replace("-", MINUS)
     if value != 0 and abs(value) < 1e-3:
         mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
-        return f"{mantissa}e{int(exponent)}".replace("-", MINUS)
+        return f"{float(mantissa):g}e{int(exponent)}".replace("-", MINUS)
     return f"{value:.{digits}g}".replace("-", MINUS)
 
 

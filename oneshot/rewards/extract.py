@@ -20,7 +20,7 @@ _FRACTION = rf"\\[dt]?frac{_GAP}{_PART}{_GAP}{_PART}"
 _SCALED = rf"{DECIMAL}(?:[eE][-+]?[0-9]++(?![A-Za-z])|{POWER_OF_TEN})?"
 _NUMBER = re.compile(
     r"(?<![A-Za-z0-9_^])(?<![0-9]\.)(?<!\^\{)(?<!_\{)"  # not inside a word, a version, an exponent or an index
-    rf"(?:{DECIMAL}{_GAP}{_FRACTION}|{_FRACTION}|[0-9]++ [0-9]++/[0-9]++|{_SCALED}(?:/{DECIMAL})?)(?:{_GAP}\\?%)?"
+    rf"(?:[0-9]++{_GAP}{_FRACTION}|{_FRACTION}|[0-9]++ [0-9]++/[0-9]++|{DECIMAL}/{DECIMAL}|{_SCALED})(?:{_GAP}\\?%)?"
 )
 _MINUS = "-\u2212\u2013"
 _CURRENCY = re.compile(rf"(?<=[{_MINUS}])\\?\$$")

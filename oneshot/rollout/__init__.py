@@ -1,0 +1,1 @@
+"""Sampling: the engine and the collection of scored groups."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -18,8 +18,11 @@ class BufferLayer(DynamicLayer):
     transformers' DynamicLayer copies the whole cache for every new token; this one copies once per `GROWTH` tokens.
     """
 
+    keys: Tensor
+    values: Tensor
+
     def __init__(self, **_: Any) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.length = 0
 
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
@@ -64,13 +67,17 @@ class BufferCache(Cache):
 
     def take(self, rows: Tensor) -> None:
         """`BufferLayer.take` on every layer; rows is a long tensor."""
-        for layer in self.layers:
+        for layer in self._buffers:
             layer.take(rows)
+
+    @property
+    def _buffers(self) -> list[BufferLayer]:
+        return cast(list[BufferLayer], self.layers)
 
     @property
     def bytes(self) -> int:
         """Memory held, in bytes."""
-        return sum(t.numel() * t.element_size() for layer in self.layers for t in (layer.keys, layer.values))
+        return sum(t.numel() * t.element_size() for layer in self._buffers for t in (layer.keys, layer.values))
 
 
 def causal(keep_PT: Tensor) -> Tensor:

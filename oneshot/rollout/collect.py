@@ -28,9 +28,7 @@ def collect(
     requests = [prompt for prompt in prompts for _ in range(group_size)]
     streams = [(step, i) for i in range(len(requests))]
     completions = engine.generate(requests, sampling, streams)
-    scored = [
-        c.scored(verify(c.text, problems[i // group_size].answer)) for i, c in enumerate(completions)
-    ]
+    scored = [c.scored(verify(c.text, problems[i // group_size].answer)) for i, c in enumerate(completions)]
     return [
         Group(
             id=g,

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
-from fractions import Fraction
 from typing import Any
 
 from oneshot.measure.statistics import wilson
 from oneshot.model.policy import Policy
-from oneshot.rewards.numbers import parse
+from oneshot.record import RunFolder
 from oneshot.rollout.collect import Render
+from oneshot.stages.setup import Setup, annotate
 from oneshot.types import Completion, Engine, EvalRow, Problem, Sampling, Verdict, Verifier
 
 Annotate = Callable[[Problem, Verdict], Mapping[str, Any]]
-
-
-def nothing(problem: Problem, verdict: Verdict) -> Mapping[str, Any]:
-    """No annotation."""
-    return {}
 
 
 def evaluate(
@@ -30,7 +26,7 @@ def evaluate(
     *,
     max_new_tokens: int,
     short: int,
-    annotate: Annotate = nothing,
+    annotate: Annotate,
 ) -> list[EvalRow]:
     """Greedy responses to every problem, graded; rows in problem order.
 
@@ -47,9 +43,7 @@ def evaluate(
     """
     sampling = Sampling(temperature=0.0, max_new_tokens=max_new_tokens)
     completions = engine.generate([render(p) for p in problems], sampling, [(0, i) for i in range(len(problems))])
-    return [
-        _row(policy, p, c, verify, strict, short, annotate) for p, c in zip(problems, completions, strict=True)
-    ]
+    return [_row(policy, p, c, verify, strict, short, annotate) for p, c in zip(problems, completions, strict=True)]
 
 
 def _row(
@@ -84,6 +78,46 @@ def _row(
     )
 
 
+def measure(
+    setup: Setup,
+    problems: Sequence[Problem],
+    run: RunFolder,
+    task: str,
+    checkpoint: str,
+) -> list[EvalRow]:
+    """Evaluate the policy as it is now and record it under evals/<task>/<checkpoint>; one already there is read."""
+    if (task, checkpoint) in run.evals():
+        return run.read_eval(task, checkpoint)[1]
+    config = setup.config
+    began = time.perf_counter()
+    rows = evaluate(
+        setup.engine,
+        setup.policy,
+        problems,
+        setup.render_eval,
+        setup.names.eval_verify,
+        setup.names.strict,
+        max_new_tokens=config.evals.max_new_tokens,
+        short=config.rollout.max_new_tokens,
+        annotate=annotate,
+    )
+    protocol = {
+        "task": task,
+        "checkpoint": checkpoint,
+        "model": config.model.name,
+        "dtype": str(setup.policy.model.dtype).removeprefix("torch."),
+        "grader": setup.names.eval_verify.name,
+        "temperature": 0.0,
+        "samples": 1,
+        "max_new_tokens": config.evals.max_new_tokens,
+        "suffix": config.evals.suffix,
+        "eos_ids": sorted(setup.policy.eos_ids),
+        "seconds": time.perf_counter() - began,
+    }
+    run.write_eval(task, checkpoint, results(rows, **protocol), rows)
+    return rows
+
+
 def results(rows: Sequence[EvalRow], **protocol: Any) -> dict[str, Any]:
     """The content of results.json: accuracy with its 95 % Wilson interval, shares, per category, and the protocol."""
     categories = sorted({r.category for r in rows})
@@ -109,9 +143,3 @@ def _share(rows: Sequence[EvalRow]) -> dict[str, Any]:
         "ci_low": interval.low,
         "ci_high": interval.high,
     }
-
-
-def number(text: str | None) -> Fraction | None:
-    """An extracted answer as an exact number, None where it is none."""
-    parsed = None if text is None else parse(text)
-    return None if parsed is None else parsed.value

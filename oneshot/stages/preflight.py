@@ -81,7 +81,7 @@ def check_base_rate(rate: BaseRate, *, allow_unsolved: bool, yes: bool) -> None:
 
 @dataclass
 class Health:
-    """Stops a run that cannot learn (method.md §7). Equal rewards after saturation are normal and never stop it."""
+    """Stops a run that cannot learn (docs/design.md). Equal rewards after saturation are normal and never stop it."""
 
     rate_low: float
     """Lower bound of the base rate; 0 when unknown, then a lack of success never stops the run."""

@@ -16,16 +16,26 @@ from oneshot.data.problems import BUILTIN, load_source
 from oneshot.data.prompts import render
 from oneshot.data.tasks import builtin
 from oneshot.model import policy as policies
+from oneshot.model.memory import check_memory
 from oneshot.model.policy import Policy
-from oneshot.model.shapes import check_memory
+from oneshot.rewards import numbers
 from oneshot.rewards.functions import VERIFIERS
 from oneshot.rewards.verifier import self_check
 from oneshot.rollout.collect import Render
 from oneshot.rollout.native import NativeEngine
-from oneshot.stages.evaluation import number
 from oneshot.types import Problem, Verdict, Verifier
 
-__all__ = ["Names", "Setup", "algorithm_of", "load_setup", "resolve_names", "zoo"]
+__all__ = [
+    "Names",
+    "Setup",
+    "algorithm_of",
+    "annotate",
+    "check_answers",
+    "held_out",
+    "load_setup",
+    "resolve_names",
+    "zoo",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,4 +133,5 @@ def annotate(problem: Problem, verdict: Verdict) -> Mapping[str, Any]:
     """The built-in task's answer class; nothing for other problems."""
     if "operands" not in problem.meta or "kind" not in problem.meta:
         return {}
-    return {"answer_class": builtin.answer_class(problem.meta, number(verdict.extracted))}
+    parsed = None if verdict.extracted is None else numbers.parse(verdict.extracted)
+    return {"answer_class": builtin.answer_class(problem.meta, None if parsed is None else parsed.value)}

@@ -51,7 +51,7 @@ class Checkpoints:
 
     def bytes_needed(self, learner: Learner) -> int:
         """Disk for one more checkpoint and state beside those kept: weights, and twice that for the moments."""
-        weights = sum(p.numel() * p.element_size() for p in learner.policy.model.parameters())
+        weights: int = sum(p.numel() * p.element_size() for p in learner.policy.model.parameters())
         # A new checkpoint and a new state exist beside the old ones until the rename.
         return weights * (self.keep + 1) + (4 * weights if self.optimizer else 0)
 

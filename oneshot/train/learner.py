@@ -67,8 +67,11 @@ class Learner:
         return batch
 
     def update(self, batch: TokenBatch, advantages: Tensor) -> dict[str, float]:
-        """`algorithm.updates` optimiser steps on one batch. Advantages are [B] or [B, T]. Returns metrics of the last,
-        except `mismatch/logprob`, which compares the sampler with the untouched weights of the first."""
+        """`algorithm.updates` optimiser steps on one batch; advantages are [B] or [B, T].
+
+        Returns the metrics of the last, except `mismatch/logprob`, which compares the sampler with the untouched
+        weights of the first.
+        """
         advantage_BT = advantages[:, None].expand(batch.shape) if advantages.dim() == 1 else advantages
         metrics: dict[str, float] = {}
         for update in range(self.algorithm.updates):
@@ -108,9 +111,7 @@ class Learner:
         self.version += 1
         return sums
 
-    def _forward(
-        self, batch: TokenBatch, model: Any
-    ) -> Iterator[tuple[MicroBatch, Tensor, Tensor, Tensor]]:
+    def _forward(self, batch: TokenBatch, model: Any) -> Iterator[tuple[MicroBatch, Tensor, Tensor, Tensor]]:
         """Per micro-batch: log p, entropy at the sampling temperature and at 1, each [b, T] with 0 outside the mask."""
         decoder, head_VH = model.get_decoder(), model.get_output_embeddings().weight
         device = head_VH.device

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from oneshot.errors import UsageError
 from oneshot.history import History
 from oneshot.types import Completion, Group, Problem, Verdict

@@ -48,7 +48,12 @@ KINDS: dict[str, Kind] = {
         Kind("add_word", "a+b", lambda o: o[0] + o[1], lambda: iter(_pairs(range(2, 31), range(2, 31)))),
         Kind("sub_word", "a-b", lambda o: o[0] - o[1], lambda: iter(_pairs(range(6, 41), range(2, 39), _less))),
         Kind("mul_word", "axb", lambda o: o[0] * o[1], lambda: iter(_pairs(range(2, 13), range(2, 26)))),
-        Kind("div_word", "a/b", lambda o: o[0] // o[1], lambda: ((q * b, b) for q, b in _pairs(range(2, 13), range(2, 13)))),
+        Kind(
+            "div_word",
+            "a/b",
+            lambda o: o[0] // o[1],
+            lambda: ((q * b, b) for q, b in _pairs(range(2, 13), range(2, 13))),
+        ),
         Kind(
             "two_step",
             "axb+c",
@@ -112,8 +117,10 @@ def problems(
 
 
 def candidates(task_seed: int, kind: str, count: int) -> list[Problem]:
-    """Candidates for the one training example, from the train split: only problems whose answer no other single
-    operation on their operands gives, so that a reward says which operation was done."""
+    """Candidates for the one training example, from the train split.
+
+    Only problems whose answer no other single operation on their operands gives: a reward then says which was done.
+    """
     pool = problems("train", kind, 4 * count, task_seed=task_seed, wordings=tuple(range(SHARED)))
     return [p for p in pool if not _ambiguous(p)][:count]
 
@@ -132,12 +139,16 @@ def dev_set(task_seed: int, own_kind: str, *, own: int = 16, other: int = 4) -> 
     rows = []
     for kind in KINDS:
         count = own if kind == own_kind else other
-        rows += [_rung(p, "own_kind" if kind == own_kind else "other_kinds") for p in
-                 problems("dev", kind, count, task_seed=task_seed, wordings=shared)]
+        rows += [
+            _rung(p, "own_kind" if kind == own_kind else "other_kinds")
+            for p in problems("dev", kind, count, task_seed=task_seed, wordings=shared)
+        ]
     return rows
 
 
-def test_set(task_seed: int, example: Problem, *, own: int = 120, other: int = 15, paraphrases: int = 14) -> list[Problem]:
+def test_set(
+    task_seed: int, example: Problem, *, own: int = 120, other: int = 15, paraphrases: int = 14
+) -> list[Problem]:
     """The ladder of generalisation from one example; read once, after training.
 
     Rungs (a problem may stand on several): `paraphrase` the example's own numbers in other wordings (its answer is

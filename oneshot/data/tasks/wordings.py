@@ -46,10 +46,12 @@ WORDINGS: dict[str, tuple[str, ...]] = {
     "add_word": (
         "{name} has {a} {thing} and buys {b} more. How many {thing} does {name} have now?",
         "{name} found {a} {thing} on Monday and {b} {thing} on Tuesday. How many {thing} did {name} find in total?",
-        "There are {a} {thing} in one {place} and {b} {thing} in another {place}. How many {thing} are there altogether?",
+        "There are {a} {thing} in one {place} and {b} {thing} in another {place}. "
+        "How many {thing} are there altogether?",
         "{name} has {a} {thing}. {other} gives {name} {b} {thing}. How many {thing} does {name} have?",
         "{name} owns {a} {thing} and {other} owns {b} {thing}. How many {thing} do they own together?",
-        "A shop sold {a} {thing} in the morning and {b} {thing} in the afternoon. How many {thing} did it sell that day?",
+        "A shop sold {a} {thing} in the morning and {b} {thing} in the afternoon. "
+        "How many {thing} did it sell that day?",
         "{a} {thing} are in a {place}. {name} puts in {b} more {thing}. How many {thing} are in the {place} now?",
         "First {name} counts {a} {thing}, then {b} further {thing}. What is the total number of {thing} counted?",
     ),
@@ -87,7 +89,8 @@ WORDINGS: dict[str, tuple[str, ...]] = {
         "{name} buys {b} packs of {a} {thing} and then finds {c} more {thing}. How many {thing} does {name} have?",
         "There are {b} rows of {a} {thing} and {c} extra {thing}. How many {thing} are there in total?",
         "{name} has {c} {thing} and gets {a} {thing} on each of {b} days. How many {thing} does {name} have then?",
-        "Each of {b} children has {a} {thing}, and the teacher has {c} {thing}. How many {thing} do they have altogether?",
+        "Each of {b} children has {a} {thing}, and the teacher has {c} {thing}. "
+        "How many {thing} do they have altogether?",
         "One {place} holds {a} {thing}. {name} fills {b} of them and has {c} {thing} over. How many {thing} are there?",
         "{name} makes {a} {thing} per hour for {b} hours and already had {c} {thing}. How many {thing} are there now?",
         "{b} friends bring {a} {thing} each, and {name} brings {c}. What is the total number of {thing}?",

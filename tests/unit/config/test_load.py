@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from oneshot.config.load import find_recipe, from_dict, load, to_dict
-from oneshot.config.names import ALIASES, KEYS, SECTIONS, closest_key, flag, variable
-from oneshot.config.origins import format_table, show, table, value_of
-from oneshot.config.schema import Config, OptimConfig
+from oneshot.config.load import find_recipe, load
+from oneshot.config.names import KEYS
+from oneshot.config.schema import Config
 from oneshot.errors import MachineError, OneshotError, UsageError
 
 TOML = """# a recipe
@@ -76,21 +71,6 @@ def test_an_unknown_key_names_line_and_nearest(tmp_path: Path, name: str) -> Non
     error = refused([write(tmp_path, name, text)])
     assert (error.code, error.exit_code) == ("E101", 2)
     assert f"{name} line 6: unknown key optim.learning_rate. Did you mean 'optim.lr'?" in error.message
-
-
-@pytest.mark.parametrize(
-    ("wrong", "meant"),
-    [
-        ("optim.stpes", "optim.steps"),
-        ("rollout.group-size", "rollout.group_size"),
-        ("optim.temperature", "rollout.temperature"),
-        ("training.num_generations", "rollout.group_size"),
-        ("optimizer.weight_decay", "optim.weight_decay"),
-        ("zzz.qqq", ""),
-    ],
-)
-def test_the_nearest_key(wrong: str, meant: str) -> None:
-    assert closest_key(wrong) == meant
 
 
 def test_line_numbers_survive_multi_line_values_inline_tables_and_dotted_keys(tmp_path: Path) -> None:
@@ -202,98 +182,6 @@ def test_a_misspelt_shared_key_is_no_option() -> None:
     error = refused([], flags={"algorithm.entropi": "0.1"})
     assert error.code == "E101"
     assert "'--algorithm.entropy'" in error.message
-
-
-@pytest.mark.parametrize(
-    ("flags", "code", "said"),
-    [
-        ({"rollout.groups": "0"}, "E103", "rollout.groups = 0 (flag --rollout.groups) must be at least 1."),
-        ({"rollout.temperature": "0"}, "E103", "must be above 0"),
-        ({"rollout.batch": "0"}, "E103", "must be at least 1"),
-        ({"optim.steps": "-1"}, "E103", "must be at least 0"),
-        ({"optim.lr": "nan"}, "E103", "must be a finite number"),
-        ({"algorithm.entropy": "inf"}, "E103", "must be a finite number"),
-        ({"optim.beta2": "1"}, "E103", "below 1"),
-        ({"algorithm.kl_kind": "k1"}, "E103", "expected gradient of zero"),
-        ({"algorithm.kl_kind": "k4"}, "E103", "must be one of: k2, k3"),
-        ({"save.name": "a/b"}, "E103", "one plain word"),
-        ({"rollout.group_size": "1"}, "E105", "nothing to compare"),
-        ({"data.example": "q"}, "E105", "stands without --data.answer"),
-        ({"data.answer": "7"}, "E105", "stands without --data.example"),
-        ({"data.example": "q", "data.answer": "7", "data.source": "x.jsonl"}, "E105", "two training examples"),
-        ({"data.example": "q", "data.answer": "7", "data.index": "3"}, "E105", "picks a row"),
-        ({"rollout.top_p": "0.9"}, "E105", "would not be those of the policy that sampled"),
-    ],
-)
-def test_ranges_and_contradictions(flags: dict[str, str], code: str, said: str) -> None:
-    error = refused([], flags=flags)
-    assert error.code == code
-    assert said in error.message
-
-
-def test_single_responses_are_fine_where_nothing_is_compared() -> None:
-    assert load([], {}, {"rollout.group_size": "1", "algorithm.name": "ppo"}).config.rollout.group_size == 1
-
-
-def test_top_k_in_a_file_is_refused_with_its_line(tmp_path: Path) -> None:
-    error = refused([write(tmp_path, "a.toml", "[rollout]\ntop_k = 20\n")])
-    assert error.code == "E105"
-    assert "a.toml line 2" in error.message
-
-
-def test_round_trip_through_json(tmp_path: Path) -> None:
-    flags = {"algorithm.clip_high": "0.28", "data.example": 'say "é"\n', "data.answer": "7", "optim.eps": "1e-10"}
-    config = load([], {}, flags).config
-    assert from_dict(json.loads(json.dumps(to_dict(config)))) == config
-    assert from_dict(to_dict(Config())) == Config()
-    with pytest.raises(UsageError, match=r"config\.json: unknown key optim\.lrr"):
-        from_dict({"optim": {"lrr": 1}})
-
-
-@given(lr=st.floats(0, 1), seed=st.integers(0, 2**63), text=st.text(), packing=st.booleans())
-def test_round_trip_of_any_value(lr: float, seed: int, text: str, packing: bool) -> None:
-    base = Config()
-    config = replace(base, seed=seed, optim=OptimConfig(lr=lr, packing=packing), data=replace(base.data, system=text))
-    assert from_dict(json.loads(json.dumps(to_dict(config)))) == config
-
-
-@given(st.floats(allow_nan=False, allow_infinity=False, min_value=0), st.integers(0, 10**9))
-def test_text_and_toml_agree(lr: float, steps: int) -> None:
-    resolved = load([], {variable("optim.lr"): repr(lr)}, {"optim.steps": str(steps)})
-    assert (resolved.config.optim.lr, resolved.config.optim.steps) == (lr, steps)
-
-
-def test_the_table_lists_every_key_once_with_options_in_their_section() -> None:
-    resolved = load([], {}, {"algorithm.clip_high": "0.3", "optim.lr": "1e-5"})
-    rows = table(resolved)
-    keys = [key for key, *_ in rows]
-    assert set(keys) == {*KEYS, "algorithm.clip_high"}
-    assert keys.index("algorithm.updates") + 1 == keys.index("algorithm.clip_high")
-    assert ("optim.lr", 1e-5, "flag --optim.lr") in rows
-    lines = format_table(resolved).split("\n")
-    assert len(lines) == len(rows)
-    assert any(line.split() == ["optim.lr", "1e-05", "flag", "--optim.lr"] for line in lines)
-
-
-def test_the_table_holds_one_harmless_line_a_value() -> None:
-    assert show("a\n\x1b[31m") == '"a\\n\\x1b[31m"'
-    assert (show(True), show(""), show(3)) == ("true", '""', "3")
-
-
-def test_aliases_point_at_keys_that_exist_and_hide_none() -> None:
-    assert set(ALIASES.values()) <= set(KEYS)
-    assert not set(ALIASES) & set(KEYS)
-
-
-def test_every_field_of_the_schema_is_a_key() -> None:
-    named = {f"{s}.{f.name}" for s in SECTIONS for f in fields(getattr(Config(), s))} - {"algorithm.options"}
-    assert named | {"seed"} == set(KEYS)
-    assert all(value_of(Config(), key) is not None for key in KEYS)
-
-
-def test_spellings() -> None:
-    assert flag("rollout.group_size") == "--rollout.group-size"
-    assert variable("rollout.group_size") == "ONESHOT_ROLLOUT__GROUP_SIZE"
 
 
 def test_find_recipe_prefers_a_file_and_knows_the_shipped_ones(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from oneshot.measure.dynamics import saturation, series, smooth
 from oneshot.measure.statistics import wilson
 
@@ -12,8 +13,10 @@ VALUES = st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=40)
 
 
 def test_series_skips_what_is_not_there() -> None:
-    metrics = [{"step": 0, "kl": 0.5}, {"step": 1}, {"step": 2, "kl": None}, {"step": 3, "kl": math.nan}]
-    assert series([*metrics, {"step": 4, "kl": 1}], "kl") == ([0, 4], [0.5, 1.0])
+    values: list[float | None] = [0.5, None, math.nan, math.inf]
+    metrics: list[dict[str, float | None]] = [{"step": step, "kl": value} for step, value in enumerate(values)]
+    metrics += [{"step": 4, "kl": 1}, {"step": 5}]
+    assert series(metrics, "kl") == ([0, 4], [0.5, 1.0])
 
 
 def test_smooth_by_hand() -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from oneshot.errors import UsageError
 from oneshot.measure.gains import (
     at_training_limit,
@@ -124,7 +125,7 @@ def test_other_grades_of_the_same_outputs() -> None:
 
 
 def test_ladder_reads_the_rungs_and_leaves_out_untested_ones() -> None:
-    rungs = (["paraphrase"], ["paraphrase", "test-only"], [])
+    rungs: tuple[list[str], ...] = (["paraphrase"], ["paraphrase", "test-only"], [])
     base = [row(str(i), False, rungs=names) for i, names in enumerate(rungs)]
     trained = [replace(item, correct=True) for item in base]
     table = ladder(base, trained, by_rung(["test-only", "paraphrase", "other"]))
@@ -155,7 +156,7 @@ def test_overall_gives_small_and_large_kinds_the_same_weight() -> None:
 
 def test_overall_p_and_badge_agree() -> None:
     base = [*rows("0" * 30, "add"), *rows("0" * 30, "mul")]
-    for solved in range(0, 12):
+    for solved in range(12):
         trained = [*rows("1" * solved + "0" * (30 - solved), "add"), *rows("0" * 30, "mul")]
         result = overall(base, trained)
         assert (result.badge == "supported") == (result.p_value < 0.05)

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binomtest, norm
+
 from oneshot.measure.statistics import (
     bonett_price,
     detectable,
@@ -15,7 +17,6 @@ from oneshot.measure.statistics import (
     two_sided,
     wilson,
 )
-from scipy.stats import binomtest, norm
 
 COUNTS = st.integers(1, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 

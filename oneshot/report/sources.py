@@ -1,0 +1,96 @@
+"""Where a change came from, as tables: other ways to count, factors, operations, transitions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from oneshot.measure import gains
+from oneshot.measure.decompose import STATES
+from oneshot.report.gather import Facts
+from oneshot.report.sections import named, own_scope
+from oneshot.report.text import number, percent, points
+from oneshot.types import EvalRow
+
+
+def counting(facts: Facts) -> tuple[list[str], list[list[str]]]:
+    """(column heads, rows) of the other ways to count: boxed only, at the training limit, answer found, cut."""
+    limit = facts.config.get("rollout", {}).get("max_new_tokens", "?")
+    ways: list[tuple[str, Callable[[EvalRow], bool], str]] = [
+        ("Right, as this run grades", gains.is_right, "id"),
+        ("Right, only a complete \\boxed{} counts", gains.strict_box, "boxed"),
+        (f"Right, same outputs cut at {limit} tokens (training limit)", gains.at_training_limit, "correct_short"),
+        ("An answer was found", lambda row: row.extracted is not None, "id"),
+        ("Cut at the evaluation’s limit", lambda row: row.cut, "id"),
+    ]
+    parts: list[tuple[str, Sequence[EvalRow]]] = []
+    if facts.base and facts.trained:
+        own = [("own kind, base", facts.own(facts.base)), ("own kind, trained", facts.own(facts.trained))]
+        parts = [*(own if own_scope(facts) else []), ("all, base", facts.base), ("all, trained", facts.trained)]
+    parts = [(name, rows) for name, rows in parts if rows]
+    if not parts:
+        return [], []
+    kept = [way for way in ways if way[2] == "id" or all(way[2] in row.meta for row in parts[-1][1])]
+    body = [[label, *(percent(gains.share(rows, has).estimate) for _, rows in parts)] for label, has, _ in kept]
+    return ["Share of responses", *(f"{name}, n {len(rows)}" for name, rows in parts)], body
+
+
+def sampled(facts: Facts) -> list[tuple[str, str, str]]:
+    """(measure, base, trained) of several samples a problem at the training temperature, where `--full` took them."""
+    found = facts.summary.get("sampled")
+    base, trained = (found.get(k) or {} for k in ("base", "trained")) if isinstance(found, Mapping) else ({}, {})
+    keys = [key for key in base if "@" in key]
+    return [(f"{key}, n {number(base.get('n'))}", percent(base[key]), percent(trained.get(key))) for key in keys]
+
+
+FACTORS = {
+    "found": "an answer was found",
+    "right_given_found": "right, given that one was found",
+    "finishing": "finishing: an answer, not cut",
+    "operation": "operation: not another operation’s result",
+    "arithmetic": "arithmetic: right, given those",
+}
+
+
+def decompositions(facts: Facts) -> list[tuple[str, list[tuple[str, str, str, str]]]]:
+    """(title, rows of factor, base, trained, effect in points) of each decomposition of the summary."""
+    out = []
+    for key in ("decomposition", "operation_decomposition"):
+        found = facts.summary.get(key)
+        parts = found.get("parts") if isinstance(found, Mapping) else None
+        if not isinstance(found, Mapping) or not isinstance(parts, Mapping):
+            continue
+        rows = [
+            (FACTORS.get(name, named(name)), percent(p.get("base")), percent(p.get("trained")), points(p.get("effect")))
+            for name, p in parts.items()
+        ]
+        product = " × ".join(named(name) for name in parts)
+        change, n = points(found.get("change")), number(found.get("n"))
+        out.append((f"Accuracy = {product}; together they carry {change} points, n {n}", rows))
+    return out
+
+
+def operations(facts: Facts) -> list[tuple[str, list[tuple[str, int, int]]]]:
+    """(title, rows of answer class, base, trained) for the own kind and for all problems."""
+    found = facts.summary.get("operations")
+    if not isinstance(found, Mapping):
+        return []
+    out = []
+    for key, title in (("own", "Own kind"), ("all", "All problems")):
+        counts = found.get(key) or {}
+        base, trained = counts.get("base", {}), counts.get("trained", {})
+        classes = found.get("classes") or list(dict.fromkeys([*base, *trained]))
+        rows = [(str(c), int(base.get(c, 0)), int(trained.get(c, 0))) for c in classes]
+        rows = [row for row in rows if row[1] or row[2]]
+        if rows:
+            out.append((f"{title}, n {sum(before for _, before, _ in rows)}", rows))
+    return out
+
+
+def transitions(facts: Facts) -> list[tuple[str, list[int]]]:
+    """Rows of the 4 x 4 table: state before, then counts of the states after, in the order of `STATES`."""
+    found = facts.summary.get("transitions")
+    if isinstance(found, Mapping) and not set(found) & set(STATES):
+        found = found.get("all") or next((v for v in found.values() if isinstance(v, Mapping)), None)
+    if not isinstance(found, Mapping) or not found:
+        return []
+    return [(before, [int(found.get(before, {}).get(after, 0)) for after in STATES]) for before in STATES]

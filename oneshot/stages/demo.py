@@ -1,0 +1,145 @@
+"""`oneshot demo`: choose one example, train on it, measure what was learned and what it cost, and show it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from oneshot.config.environment import plain
+from oneshot.config.load import to_dict
+from oneshot.config.request import Request
+from oneshot.data.tasks import builtin
+from oneshot.errors import UsageError
+from oneshot.measure.statistics import wilson
+from oneshot.record import RunFolder
+from oneshot.report import page
+from oneshot.rollout.collect import collect
+from oneshot.stages import loop, say
+from oneshot.stages.display import display
+from oneshot.stages.evaluation import measure
+from oneshot.stages.preflight import BaseRate
+from oneshot.stages.probe import PROBE_STEP, Probed, Prober, choose
+from oneshot.stages.session import Phases, Session, train
+from oneshot.stages.setup import Setup, check_answers, load_setup, resolve_names
+from oneshot.stages.summary import headline, limits, peak_memory_gib, summarise
+from oneshot.types import Problem
+
+KIND = "mul_word"
+"""The kind of the example, frozen by `benchmarks/tune_demo.py` on dev problems of task seeds >= 100."""
+CANDIDATES = 24
+DEV, TEST = "builtin-dev", "builtin-test"
+
+
+def main(request: Request) -> int:
+    """The whole loop. Prints the run folder, with --json one object with the summary."""
+    config = request.config
+    names = resolve_names(config)
+    if config.rollout.groups * config.rollout.group_size < 1 or config.optim.steps < 1:
+        raise UsageError("the demo trains for at least one step.", tries=("oneshot demo --steps 1",))
+    shown = display(quiet=request.quiet or request.json, plain=plain())
+    phases = Phases()
+    shown.note("model: loading (the first time it is fetched and converted, about a minute)")
+    setup = load_setup(config, names, offline=request.offline)
+    phases.end("model")
+    run = RunFolder.create(Path(config.save.runs), config.save.name or "demo", to_dict(config), request.argv)
+    shown.note(f"run folder {run.path}")
+    try:
+        chosen = _choose(setup, run, shown.note)
+        phases.end("choose the example")
+        dev = builtin.dev_set(config.data.task_seed, KIND)
+        session = Session(
+            setup=setup, run=run, problems=[chosen.problem], held_out=dev, task=DEV, shown=shown, yes=request.yes
+        )  # fmt: skip
+        measure(setup, dev, run, DEV, "base")
+        test = builtin.test_set(config.data.task_seed, chosen.problem)
+        shown.note(f"test: reading {len(test)} held-out problems with the base model")
+        measure(setup, test, run, TEST, "base")
+        sampled = _sampled(setup, dev, run) if request.verb_flags.get("full") else None
+        phases.end("evaluate base")
+        rate = BaseRate(successes=chosen.successes, samples=chosen.samples)
+        shown.note(f"training: {config.optim.steps} steps")
+        train(session, rate)
+        phases.end("train")
+        shown.note(f"test: reading the same {len(test)} problems with the trained model")
+        measure(setup, test, run, TEST, f"checkpoint-{config.optim.steps}")
+        again = _sampled(setup, dev, run) if sampled else None
+        phases.end("evaluate trained")
+    except BaseException:
+        if run.status().get("state") == "running":
+            run.write_status(state="failed")
+        raise
+    summary = _summary(session, rate, phases, {"base": sampled, "trained": again} if sampled else {})
+    run.write_json("summary.json", summary)
+    page.write(run)
+    run.write_status(state="done")
+    if not (request.json or request.quiet):
+        print("\n" + say.table(summary), file=sys.stderr)
+    say.result(request, run, summary)
+    return 0
+
+
+def _choose(setup: Setup, run: RunFolder, note: Any) -> Probed:
+    """Two-round probing on the train split; the rate shown comes from fresh samples."""
+    config = setup.config
+    pool = builtin.candidates(config.data.task_seed, KIND, CANDIDATES)
+    check_answers(setup.names, pool)
+    note(f"example: probing {len(pool)} candidates of kind {KIND}")
+    probe = Prober(
+        engine=setup.engine, render=setup.render, verify=setup.names.verify, sampling=loop.build_sampling(config)
+    )  # fmt: skip
+    chosen, counted = choose(probe, pool)
+    run.write_selection([p.as_dict() for p in counted])
+    run.write_example([chosen.problem], {"base_rate": chosen.rate, "base_rate_samples": chosen.samples})
+    interval = wilson(chosen.successes, chosen.samples)
+    note(
+        f'example: "{chosen.problem.prompt}" (answer {chosen.problem.answer}); the base model solves it '
+        f"{chosen.successes} of {chosen.samples} times in fresh samples "
+        f"(95 % {interval.low:.0%} to {interval.high:.0%})"
+    )
+    return chosen
+
+
+def _sampled(setup: Setup, problems: Sequence[Problem], run: RunFolder) -> dict[str, float]:
+    """avg@8 and pass@8 on dev at the training temperature and the evaluation limit (--full)."""
+    sampling = replace(loop.build_sampling(setup.config), max_new_tokens=setup.config.evals.max_new_tokens)
+    groups = collect(
+        setup.engine, problems, setup.render_eval, setup.names.eval_verify, sampling, PROBE_STEP + 10, group_size=8
+    )
+    rewards = [[c.reward for c in g.completions] for g in groups]
+    found = {
+        "avg@8": sum(map(sum, rewards)) / (8 * len(rewards)),
+        "pass@8": sum(max(r) for r in rewards) / len(rewards),
+        "n": float(len(rewards)),
+    }
+    run.event("sampled", **found)
+    return found
+
+
+def _summary(session: Session, rate: BaseRate, phases: Phases, sampled: dict[str, Any]) -> dict[str, Any]:
+    run, config, example = session.run, session.setup.config, session.problems[0]
+    steps = config.optim.steps
+    base = run.read_eval(TEST, "base")[1]
+    trained = run.read_eval(TEST, f"checkpoint-{steps}")[1]
+    compared = summarise(base, trained, own=KIND)
+    metrics = run.metrics()
+    return {
+        "schema": "oneshot.summary/1",
+        "headline": headline(compared, KIND),
+        "model": config.model.name,
+        "example": {
+            "prompt": example.prompt,
+            "answer": example.answer,
+            "kind": example.category,
+            "base_rate": rate.as_dict(),
+        },
+        **compared,
+        "training": {"first": metrics[0]["train/accuracy"], "last": metrics[-1]["train/accuracy"]},
+        "sampled": sampled,
+        "seeds": {"run": config.seed, "task": config.data.task_seed},
+        "times": phases.times,
+        "peak_memory_gib": peak_memory_gib(),
+        "limits": limits(compared, last_step=steps),
+    }

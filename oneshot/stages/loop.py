@@ -1,0 +1,108 @@
+"""The training loop on one screen, the parts it runs on, and how they are built."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from oneshot.algos.algorithm import Algorithm
+from oneshot.config.schema import Config
+from oneshot.data.packing import pack
+from oneshot.history import History
+from oneshot.model.policy import attends_to_everything
+from oneshot.record import RunFolder
+from oneshot.rollout.collect import Render, collect
+from oneshot.stages.callbacks import Callback
+from oneshot.stages.setup import Setup
+from oneshot.stages.watch import Clock, rollout_metrics
+from oneshot.train.checkpoint import Checkpoints, Curriculum
+from oneshot.train.curriculum.in_turn import InTurn
+from oneshot.train.learner import AdamWSettings, Learner
+from oneshot.types import Engine, Problem, Sampling, Verifier
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainParts:
+    """Everything the loop runs on. Building them and running them are two functions; there is no trainer."""
+
+    steps: int
+    group_size: int
+    micro_tokens: int
+    packed: bool
+    engine: Engine
+    learner: Learner
+    algorithm: Algorithm
+    curriculum: Curriculum
+    history: History
+    render: Render
+    verify: Verifier
+    sampling: Sampling
+    record: RunFolder
+    checkpoints: Checkpoints
+    on_step_end: Callback
+    """(steps done, metrics): evaluates, saves, watches health, draws; may raise to stop the run."""
+
+
+def train(parts: TrainParts) -> None:
+    """Sample, verify, credit, update, record; from the last checkpoint on."""
+    first_step = parts.checkpoints.restore(parts.learner, parts.curriculum, parts.history)
+    for step in range(first_step, parts.steps):
+        clock = Clock()
+        problems = parts.curriculum.next(step, parts.history)
+        groups = collect(
+            parts.engine, problems, parts.render, parts.verify, parts.sampling, step,
+            group_size=parts.group_size, version=parts.learner.version,
+        )  # fmt: skip
+        clock.lap("rollout")
+        packed = pack(
+            groups, max_response=parts.sampling.max_new_tokens, micro_tokens=parts.micro_tokens, packed=parts.packed
+        )
+        batch = parts.learner.score(packed, parts.algorithm.needs)  # old, reference: only what is asked for
+        clock.lap("score")
+        advantages = parts.algorithm.credit(batch)  # per response, or per token
+        learned = parts.learner.update(batch, advantages)
+        clock.lap("update")
+        parts.history.observe(step, groups)  # read above, written here
+        metrics = {**rollout_metrics(groups), **learned, **clock.metrics()}
+        parts.record.step(step, metrics, groups)
+        parts.on_step_end(step + 1, metrics)
+
+
+def build(setup: Setup, problems: Sequence[Problem], run: RunFolder) -> TrainParts:
+    """The parts of one run. The reference is copied from the policy as it is loaded: the initial model."""
+    config, algorithm = setup.config, setup.names.algorithm
+    optim, rollout = config.optim, config.rollout
+    settings = AdamWSettings(
+        lr=optim.lr,
+        warmup=optim.warmup,
+        weight_decay=optim.weight_decay,
+        betas=(optim.beta1, optim.beta2),
+        eps=optim.eps,
+        grad_clip=optim.grad_clip,
+    )
+    sharing = attends_to_everything(setup.policy)
+    if optim.packing and not sharing:
+        run.event("fallback", what="padded micro-batches", why="some layers of this model do not attend to everything")
+    return TrainParts(
+        steps=optim.steps,
+        group_size=rollout.group_size,
+        micro_tokens=optim.micro_tokens,
+        packed=optim.packing and sharing,
+        engine=setup.engine,
+        learner=Learner(setup.policy, algorithm, settings, temperature=rollout.temperature),
+        algorithm=algorithm,
+        curriculum=InTurn(problems, rollout.groups),
+        history=History(),
+        render=setup.render,
+        verify=setup.names.verify,
+        sampling=build_sampling(config),
+        record=run,
+        checkpoints=Checkpoints(run, keep=config.save.keep, optimizer=config.save.optimizer),
+        on_step_end=lambda step, metrics: None,
+    )
+
+
+def build_sampling(config: Config) -> Sampling:
+    """How responses are drawn in training and before it."""
+    rollout = config.rollout
+    return Sampling(temperature=rollout.temperature, max_new_tokens=rollout.max_new_tokens, seed=config.seed)

@@ -1,0 +1,121 @@
+"""One training run from a prepared setup to its summary: base rate, loop, evaluations, checkpoints, stop signals."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from oneshot.config.load import to_dict
+from oneshot.errors import OneshotError, Stopped
+from oneshot.record import RunFolder, check_disk
+from oneshot.stages import loop
+from oneshot.stages.callbacks import Callback, Drawing, Every, Stopping, Watching, in_order
+from oneshot.stages.display import Display, Eta
+from oneshot.stages.evaluation import measure
+from oneshot.stages.preflight import BaseRate, Health, base_rate, check_base_rate
+from oneshot.stages.probe import Prober
+from oneshot.stages.setup import Setup
+from oneshot.stages.signals import stop_requests
+from oneshot.types import Problem
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """A run and what it is about."""
+
+    setup: Setup
+    run: RunFolder
+    problems: Sequence[Problem]
+    """What to train on."""
+    held_out: Sequence[Problem]
+    """Read before, during and after training; may be empty."""
+    task: str
+    """Name of the held-out set in evals/."""
+    shown: Display
+    yes: bool = False
+
+
+def new_run(setup: Setup, problems: Sequence[Problem], argv: Sequence[str], **extra: Any) -> RunFolder:
+    """A fresh run folder holding the configuration and the example(s)."""
+    from pathlib import Path
+
+    config = setup.config
+    slug = config.save.name or problems[0].id
+    run = RunFolder.create(Path(config.save.runs), slug, to_dict(config), argv)
+    run.write_example(problems, extra)
+    return run
+
+
+def preflight(session: Session) -> BaseRate:
+    """The base model's rate on the example; recorded, said, and refused where training cannot start."""
+    setup, config = session.setup, session.setup.config
+    sampling = loop.build_sampling(config)
+    probe = Prober(engine=setup.engine, render=setup.render, verify=setup.names.verify, sampling=sampling)
+    rate, _ = base_rate(probe, session.problems)
+    session.run.event("preflight", **rate.as_dict(), prompt_tokens=len(setup.render(session.problems[0])))
+    session.shown.note(rate.sentence(config.rollout.group_size))
+    check_base_rate(rate, allow_unsolved=config.data.allow_unsolved, yes=session.yes)
+    return rate
+
+
+def train(session: Session, rate: BaseRate | None) -> None:
+    """Run the loop with its callbacks; on a stop signal, a health rule or an error the status says so.
+
+    Raises:
+        Stopped: after a stop signal, saved (exit 75 or 130).
+        HealthAbort: E501, saved.
+    """
+    run, config = session.run, session.setup.config
+    attempt = run.start_attempt()
+    parts = loop.build(session.setup, session.problems, run)
+    check_disk(run.path, parts.checkpoints.bytes_needed(parts.learner))
+    steps = config.optim.steps
+
+    def save(step: int) -> None:
+        parts.checkpoints.save(step, parts.learner, parts.curriculum, parts.history)
+
+    def evaluate(step: int) -> None:
+        measure(session.setup, session.held_out, run, session.task, f"checkpoint-{step}")
+
+    health = Health(rate_low=rate.interval[0] if rate else 0.0, yes=session.yes)
+    responses = config.rollout.groups * config.rollout.group_size
+    with stop_requests() as stop:
+        callbacks: list[Callback] = [Drawing(run, session.shown, steps, Eta())]
+        if session.held_out:
+            callbacks.append(Every(config.evals.every, steps, evaluate))
+        callbacks += [
+            Every(config.save.every, steps, save),
+            Watching(run, session.shown, health, responses, save),
+            Stopping(run, stop, save),
+        ]
+        parts = replace(parts, on_step_end=in_order(callbacks))
+        run.event("attempt", attempt=attempt, steps=steps)
+        try:
+            with session.shown:
+                loop.train(parts)
+        except Stopped:
+            run.write_status(state="stopped")
+            raise
+        except OneshotError:
+            run.write_status(state="failed")
+            raise
+        except KeyboardInterrupt:  # the second Ctrl-C
+            run.write_status(state="stopped")
+            raise
+    run.write_status(state="running", step=steps, steps=steps)
+
+
+class Phases:
+    """Seconds by phase, for the summary."""
+
+    def __init__(self) -> None:
+        self.times: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def end(self, name: str) -> None:
+        """Name the time since the last phase ended."""
+        now = time.perf_counter()
+        self.times[name] = self.times.get(name, 0.0) + now - self._last
+        self._last = now

@@ -1,0 +1,55 @@
+"""Ranges and contradictions: the value, its origin and the rule stand in the message."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from oneshot.config.load import load
+from oneshot.errors import OneshotError
+
+
+def refused(files: list[Path], flags: dict[str, str]) -> OneshotError:
+    with pytest.raises(OneshotError) as caught:
+        load(files, {}, flags)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "said"),
+    [
+        ({"rollout.groups": "0"}, "E103", "rollout.groups = 0 (flag --rollout.groups) must be at least 1."),
+        ({"rollout.temperature": "0"}, "E103", "must be above 0"),
+        ({"rollout.batch": "0"}, "E103", "must be at least 1"),
+        ({"optim.steps": "-1"}, "E103", "must be at least 0"),
+        ({"optim.lr": "nan"}, "E103", "must be a finite number"),
+        ({"algorithm.entropy": "inf"}, "E103", "must be a finite number"),
+        ({"optim.beta2": "1"}, "E103", "below 1"),
+        ({"algorithm.kl_kind": "k1"}, "E103", "expected gradient of zero"),
+        ({"algorithm.kl_kind": "k4"}, "E103", "must be one of: k2, k3"),
+        ({"save.name": "a/b"}, "E103", "one plain word"),
+        ({"rollout.group_size": "1"}, "E105", "nothing to compare"),
+        ({"data.example": "q"}, "E105", "stands without --data.answer"),
+        ({"data.answer": "7"}, "E105", "stands without --data.example"),
+        ({"data.example": "q", "data.answer": "7", "data.source": "x.jsonl"}, "E105", "two training examples"),
+        ({"data.example": "q", "data.answer": "7", "data.index": "3"}, "E105", "picks a row"),
+        ({"rollout.top_p": "0.9"}, "E105", "would not be those of the policy that sampled"),
+    ],
+)
+def test_ranges_and_contradictions(flags: dict[str, str], code: str, said: str) -> None:
+    error = refused([], flags)
+    assert error.code == code
+    assert said in error.message
+
+
+def test_single_responses_are_fine_where_nothing_is_compared() -> None:
+    assert load([], {}, {"rollout.group_size": "1", "algorithm.name": "ppo"}).config.rollout.group_size == 1
+
+
+def test_top_k_in_a_file_is_refused_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "a.toml"
+    path.write_text("[rollout]\ntop_k = 20\n", encoding="utf-8")
+    error = refused([path], {})
+    assert error.code == "E105"
+    assert "a.toml line 2" in error.message
