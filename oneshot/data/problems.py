@@ -61,7 +61,7 @@ def load(data: DataConfig, *, offline: bool = False) -> Loaded:
     if data.source in examples():
         only = [examples()[data.source]]
         return Loaded(problems=only if data.index == -1 else [_pick(only, data)])
-    loaded = load_source(data.source, allow_empty_answer=data.index >= 0, offline=offline)
+    loaded = load_source(data.source, allow_empty_answer=data.index != -1, offline=offline)
     if data.index == -1:
         return loaded
     return Loaded(problems=[_pick(loaded.problems, data)], columns=loaded.columns)

@@ -62,7 +62,7 @@ def dumbbells(frame: Frame, rows: Sequence[Change]) -> Markup:
 
 def _dumbbell(row: Change, x: Scale, y: float, narrow: bool) -> Markup:
     label = f"{row.label}, n {row.n}"
-    out = tag("text", label, x=x.start if narrow else x.start - 14, y=y - 16 if narrow else y + 4.5, class_="label",
+    out = tag("text", label, x=x.start + 6 if narrow else x.start - 14, y=y - 16 if narrow else y + 4.5, class_="label",
               text_anchor="start" if narrow else "end")  # fmt: skip
     low, high = (min(max(row.base + d, 0.0), 1.0) for d in (row.low, row.high))
     out += tag("rect", x=x(low), y=y - 6, width=max(x(high) - x(low), 1.0), height=12, rx=3, class_="interval")

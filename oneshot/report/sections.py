@@ -149,11 +149,17 @@ def claims(facts: Facts) -> list[Claim]:
 
 
 def headline(facts: Facts) -> tuple[str, str]:
-    """The summary's first sentence and its others; for a run without one, what its training accuracy did."""
+    """The summary's first sentence and its others; for a run without one, what the numbers say."""
     said = str(facts.summary.get("headline") or "").strip()
     if said:
         first, *others = re.split(r"(?<=[.!?])\s+(?=[A-Z])", said, maxsplit=1)
         return first, "".join(others)
+    found = entry("", facts.summary.get("paired"))
+    if found:
+        kind = " of the example’s own kind" if own_scope(facts) else ""
+        moved = f"from {percent(found.base)} to {percent(found.trained)}"
+        difference = f"{points(found.estimate)} points, 95 % interval {found.interval}"
+        return f"On {found.n} held-out problems{kind}, accuracy went {moved}: {difference}.", ""
     accuracy = [row["train/accuracy"] for row in facts.metrics if is_number(row.get("train/accuracy"))]
     if not accuracy:
         return "Nothing was measured in this run yet.", ""

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from oneshot.measure import gains
-from oneshot.measure.decompose import STATES
 from oneshot.report.gather import Facts
 from oneshot.report.sections import named, own_scope
 from oneshot.report.text import number, percent, points
 from oneshot.types import EvalRow
 
+STATES = ("cut", "none", "wrong", "right")
 
-def counting(facts: Facts) -> tuple[list[str], list[list[str]]]:
-    """(column heads, rows) of the other ways to count: boxed only, at the training limit, answer found, cut."""
+
+def counting(facts: Facts) -> tuple[str, list[str], list[list[str]]]:
+    """(caption with n, column heads, rows) of other ways to count: box only, at the training limit, found, cut."""
     limit = facts.config.get("rollout", {}).get("max_new_tokens", "?")
     ways: list[tuple[str, Callable[[EvalRow], bool], str]] = [
         ("Right, as this run grades", gains.is_right, "id"),
@@ -24,14 +25,16 @@ def counting(facts: Facts) -> tuple[list[str], list[list[str]]]:
     ]
     parts: list[tuple[str, Sequence[EvalRow]]] = []
     if facts.base and facts.trained:
-        own = [("own kind, base", facts.own(facts.base)), ("own kind, trained", facts.own(facts.trained))]
-        parts = [*(own if own_scope(facts) else []), ("all, base", facts.base), ("all, trained", facts.trained)]
+        of_kind = [("Own, base", facts.own(facts.base)), ("Own, trained", facts.own(facts.trained))]
+        parts = [*(of_kind if own_scope(facts) else []), ("All, base", facts.base), ("All, trained", facts.trained)]
     parts = [(name, rows) for name, rows in parts if rows]
     if not parts:
-        return [], []
+        return "", [], []
     kept = [way for way in ways if way[2] == "id" or all(way[2] in row.meta for row in parts[-1][1])]
     body = [[label, *(percent(gains.share(rows, has).estimate) for _, rows in parts)] for label, has, _ in kept]
-    return ["Share of responses", *(f"{name}, n {len(rows)}" for name, rows in parts)], body
+    own = f"Own: the example’s kind, n {len(parts[0][1])}. " if len(parts) > 2 else ""
+    heads = ["Share of responses", *(name for name, _ in parts)]
+    return f"{own}All: every problem with the same weight, n {len(parts[-1][1])}.", heads, body
 
 
 def sampled(facts: Facts) -> list[tuple[str, str, str]]:

@@ -15,7 +15,11 @@ from typing import TypeGuard
 from markupsafe import Markup, escape
 
 _JOINERS = "\u200c\u200d"  # Persian and emoji need them, and they cannot reorder text
-_NAMED = re.compile("[\u2400-\u2421]|⟨U\\+[0-9A-F]{4,6}⟩")
+_C0 = (
+    *("NUL", "SOH", "STX", "ETX", "EOT", "ENQ", "ACK", "BEL", "BS", "TAB", "LF", "VT", "FF", "CR", "SO", "SI"),
+    *("DLE", "DC1", "DC2", "DC3", "DC4", "NAK", "SYN", "ETB", "CAN", "EM", "SUB", "ESC", "FS", "GS", "RS", "US"),
+)
+_NAMED = re.compile("⟨(?:U\\+[0-9A-F]{4,6}|[A-Z][A-Z0-9]{1,2})⟩")
 _MATH = re.compile(r"\$\$(.+?)\$\$|\\\[(.+?)\\\]|\\\((.+?)\\\)|\$(?!\s)([^$\n]+?)(?<!\s)\$", re.DOTALL)
 _LOOKS_LIKE_MATH = re.compile(r"[\\^_={}]|^[A-Za-z]$|^[\d.,]+$|[A-Za-z]\s*[-+*/<>]|[-+*/<>]\s*[A-Za-z]")
 _MATHML_TAGS = {
@@ -39,7 +43,7 @@ MINUS = "\u2212"
 def visible(text: str) -> str:
     """`text` with every control, format and bidirectional character, and lone surrogate, replaced by a visible name.
 
-    New lines and tabs stay. `ESC` becomes `␛`, U+202E becomes `⟨U+202E⟩`. Applying it twice changes nothing more.
+    New lines and tabs stay. Escape becomes `⟨ESC⟩`, U+202E becomes `⟨U+202E⟩`. Applying it twice changes nothing more.
     """
     if text.isascii() and text.isprintable():
         return text
@@ -51,9 +55,9 @@ def _shown_character(char: str) -> str:
         return char
     code = ord(char)
     if code < 0x20:
-        return chr(0x2400 + code)
+        return f"⟨{_C0[code]}⟩"
     if code == 0x7F:
-        return "\u2421"
+        return "⟨DEL⟩"
     return f"⟨U+{code:04X}⟩" if unicodedata.category(char) in {"Cc", "Cf", "Cs", "Zl", "Zp"} else char
 
 

@@ -105,8 +105,8 @@ def summary(run: RunFolder, text: str) -> dict[str, Any]:
     return {
         "schema": "oneshot.summary/1",
         "headline": "In this run the model learned this kind of problem (mul_word): 21.7% to 56.7% on 120 held-out "
-        "problems, paired difference +35.0 points, 95 % interval +22.9 to +46.0. Over all kinds with equal weight it is not "
-        f"reliably changed: -5.2 points (-17.2 to +6.7). {text}",
+        "problems, paired difference +35.0 points, 95 % interval +22.9 to +46.0. Over all kinds with equal weight "
+        f"it is not reliably changed: -5.2 points (-17.2 to +6.7). {text}",
         "model": "SmolLM2-135M-Instruct",
         "example": {
             "prompt": f"There are 6 shells in one pack. How many shells are there in $7$ packs? {text}",

@@ -168,7 +168,9 @@ def test_every_reference_of_the_pool_but_two_accepts_itself(shared_data: Path) -
     rows = [json.loads(line) for line in (shared_data / "dsr_sub.jsonl").read_text("utf-8").splitlines()]
     refused = [row for row in rows if not verify(rf"\boxed{{{row['answer']}}}", row["answer"]).correct]
     assert len(rows) == 1209
-    assert [row["answer"].count("{") - row["answer"].count("}") != 0 or row["answer"] == "" for row in refused] == [True] * 2
+    assert [row["answer"].count("{") - row["answer"].count("}") != 0 or row["answer"] == "" for row in refused] == [
+        True
+    ] * 2
     assert 265 in [row["index"] for row in refused]
 
 
