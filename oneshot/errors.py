@@ -54,7 +54,7 @@ class OneshotError(Exception):
 
     def render(self) -> str:
         """The whole message as printed on stderr: code and text, then one `try:` line each, then what was kept."""
-        lines = [f"{self.code} {self.message}"]
+        lines = [f"{self.code} {self.message}".lstrip()]
         lines += [f"  try: {line}" for line in self.tries]
         if self.kept:
             lines.append(f"  {self.kept}")
@@ -97,9 +97,9 @@ class BelowThreshold(OneshotError):
 
 
 class Stopped(OneshotError):
-    """Exit 75 after SIGTERM (checkpointed, run me again), 130 after Ctrl-C."""
+    """Exit 75 after SIGTERM (checkpointed, run me again), 130 after Ctrl-C. No error, so it has no code."""
 
-    default_code = "E000"
+    default_code = ""
 
     def __init__(self, message: str, *, exit_code: int, tries: tuple[str, ...] = (), kept: str = "") -> None:
         super().__init__(message, tries=tries, kept=kept)

@@ -75,10 +75,11 @@ class RunFolder:
                 raise UsageError(f"there is no run folder in {root}.", code="E104", tries=("oneshot demo",))
             return max(runs, key=lambda run: (run._created(), run.path.name))
         for path in (Path(ref), root / ref):
-            if (path / "config.json").is_file():
+            if names.is_run(path):
                 return cls(path)
         if Path(ref).exists():
-            raise UsageError(f"{ref} is not a run folder: it has no config.json.", code="E104", tries=(f"ls {root}",))
+            lacks = next(name for name in ("status.json", "config.json") if not (Path(ref) / name).is_file())
+            raise UsageError(f"{ref} is not a run folder: it has no {lacks}.", code="E104", tries=(f"ls {root}",))
         hint = nearest(ref, [path.name for path in names.run_folders(root)])
         raise UsageError(f"there is no run {ref!r}, here or in {root}.{hint}", code="E104", tries=(f"ls {root}",))
 

@@ -36,7 +36,12 @@ def new_folder(root: Path, stem: str) -> Path:
 
 def run_folders(root: Path) -> list[Path]:
     """Every run folder directly in `root`, by name."""
-    return sorted(path.parent for path in root.glob("*/config.json"))
+    return sorted(path.parent for path in root.glob("*/config.json") if is_run(path.parent))
+
+
+def is_run(path: Path) -> bool:
+    """Whether a run was made in this folder; a model's folder has a config.json too."""
+    return (path / "config.json").is_file() and (path / "status.json").is_file()
 
 
 def numbers(folder: Path, pattern: re.Pattern[str]) -> list[int]:

@@ -12,11 +12,14 @@ EPS = 1e-6
 
 
 def _group_mean(values_B: Tensor, group_B: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and size of each response's own group, both [B]."""
+    """Mean and size of each response's own group, both [B].
+
+    Summed in float64, where equal float32 values have exactly their own mean and the order makes no difference.
+    """
     _, index_B = torch.unique(group_B, return_inverse=True)
-    size_P = torch.bincount(index_B).to(values_B.dtype)
-    sum_P = torch.zeros_like(size_P).index_add(0, index_B, values_B)
-    return (sum_P / size_P)[index_B], size_P[index_B]
+    size_P = torch.bincount(index_B).double()
+    sum_P = torch.zeros_like(size_P).index_add(0, index_B, values_B.double())
+    return (sum_P / size_P)[index_B].to(values_B.dtype), size_P[index_B].to(values_B.dtype)
 
 
 def centred(batch: TokenBatch) -> Tensor:

@@ -89,14 +89,18 @@ def closest(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
 def closest_key(key: str) -> str:
     """The dotted key somebody meant by `key`, or an empty string.
 
-    Another tool's name wins, then the same last part in another section, then spelling.
+    Another tool's name wins, then the same last part in another section, then spelling, of the whole key and of
+    another tool's name.
     """
     last = key.rpartition(".")[2]
     alias = ALIASES.get(key) or ALIASES.get(last)
     if alias:
         return alias
     same = [k for k in KEYS if k.rpartition(".")[2] == last]
-    return same[0] if len(same) == 1 else closest(key, same or KEYS)
+    if len(same) == 1:
+        return same[0]
+    near = closest(key, same or KEYS, cutoff=0.85) or ALIASES.get(closest(last, ALIASES, cutoff=0.85), "")
+    return near or closest(key, same or KEYS)
 
 
 def flag(key: str) -> str:

@@ -31,7 +31,7 @@ class DataConfig:
     source: str = ""
     """A jsonl/parquet file, a built-in example (`pi1`), or `builtin` for the built-in arithmetic task."""
     index: int = -1
-    """Row of `source` to train on; -1 means the only row."""
+    """Row of `source` to train on; -1 means every row."""
     example: str = ""
     """The text of the one example (with `answer`), instead of `source`."""
     answer: str = ""

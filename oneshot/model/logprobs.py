@@ -1,7 +1,7 @@
 """Log-probability and differentiable entropy without keeping the logits.
 
 Over N tokens and V words the logits are the memory peak of training. Here they exist for one chunk of tokens at a
-time, forward and again in backward; sums are accumulated in float32.
+time, forward and again in backward; sums are accumulated in float32, or in float64 where the model is float64.
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ class _LogProb(torch.autograd.Function):
         """Log p of each target and the entropy at `temperature`, and the entropy at temperature 1 (no gradient)."""
         ctx.save_for_backward(hidden_NH, weight_VH, target_N)
         ctx.temperature = temperature
-        logp_N = torch.empty(len(target_N), dtype=torch.float32, device=hidden_NH.device)
+        wide = _wide(hidden_NH)
+        logp_N = torch.empty(len(target_N), dtype=wide, device=hidden_NH.device)
         entropy_N, entropy1_N = torch.empty_like(logp_N), torch.empty_like(logp_N)
         for part in _chunks(len(target_N)):
-            logits_NV = (hidden_NH[part] @ weight_VH.T).float()
+            logits_NV = (hidden_NH[part] @ weight_VH.T).to(wide)
             if temperature != 1.0:
                 entropy1_N[part] = _entropy(logits_NV.log_softmax(-1))
                 logits_NV = logits_NV / temperature
@@ -45,9 +46,10 @@ class _LogProb(torch.autograd.Function):
         hidden_NH, weight_VH, target_N = ctx.saved_tensors
         d_logp_N, d_entropy_N = grads[0], grads[1]
         d_hidden_NH = torch.empty_like(hidden_NH)
-        d_weight_VH = torch.zeros_like(weight_VH, dtype=torch.float32)
+        wide = _wide(hidden_NH)
+        d_weight_VH = torch.zeros_like(weight_VH, dtype=wide)
         for part in _chunks(len(target_N)):
-            logits_NV = (hidden_NH[part] @ weight_VH.T).float() / ctx.temperature
+            logits_NV = (hidden_NH[part] @ weight_VH.T).to(wide) / ctx.temperature
             logp_NV = logits_NV.log_softmax(-1)
             p_NV = logp_NV.exp()
             entropy_N1 = -(p_NV * logp_NV).sum(-1, keepdim=True)
@@ -58,6 +60,10 @@ class _LogProb(torch.autograd.Function):
             d_hidden_NH[part] = d_logits_NV @ weight_VH
             d_weight_VH += d_logits_NV.T @ hidden_NH[part]
         return d_hidden_NH, d_weight_VH.to(weight_VH.dtype), None, None
+
+
+def _wide(hidden_NH: Tensor) -> torch.dtype:
+    return torch.promote_types(hidden_NH.dtype, torch.float32)
 
 
 def _entropy(logp_NV: Tensor) -> Tensor:
@@ -71,7 +77,7 @@ def _chunks(count: int) -> list[slice]:
 def logprob_and_entropy(
     hidden_NH: Tensor, weight_VH: Tensor, target_N: Tensor, temperature: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Log p of the targets and the full-vocabulary entropy, both [N] float32 and differentiable, at `temperature`.
+    """Log p of the targets and the full-vocabulary entropy, both [N] and differentiable, at `temperature`.
 
     Args:
         hidden_NH: the hidden states that predict each token.
@@ -80,7 +86,7 @@ def logprob_and_entropy(
         temperature: of sampling; log p, entropy and KL all use it, as in the paper's code.
 
     Returns:
-        logp_N, entropy_N in nats, and entropy at temperature 1 (detached).
+        logp_N, entropy_N in nats, and entropy at temperature 1 (detached); float32, or float64 for a float64 model.
     """
     assert temperature > 0
     apply = cast(Callable[..., tuple[Tensor, Tensor, Tensor]], _LogProb.apply)

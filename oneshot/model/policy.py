@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
+from safetensors import SafetensorError
 
 from oneshot.errors import DataError, MachineError
 from oneshot.model import embedded
+from oneshot.model.machine import usable_cores
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -67,10 +69,14 @@ def attends_to_everything(policy: Policy) -> bool:
     return config.model_type in ("llama", "qwen2", "qwen3", "mistral", "smollm3", "olmo2", "gpt_neox", "phi3")
 
 
+def gpu_memory() -> int | None:
+    """Free bytes of the GPU the model would go to; None without one (the CPU's memory counts then)."""
+    return torch.cuda.mem_get_info()[0] if torch.cuda.is_available() else None
+
+
 def set_threads(threads: int) -> int:
     """Use `threads` CPU threads; 0 means as many cores as this process may run on. Returns the number in use."""
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    torch.set_num_threads(threads or usable)
+    torch.set_num_threads(threads or usable_cores())
     return torch.get_num_threads()
 
 
@@ -108,12 +114,14 @@ def load(name: str, *, home: Path, offline: bool, revision: str = "", dtype: str
         kwargs["revision"] = revision
     try:
         tokenizer = AutoTokenizer.from_pretrained(path, **kwargs)
-        model = AutoModelForCausalLM.from_pretrained(
-            path, dtype=dtype_of(dtype, device), attn_implementation="sdpa", **kwargs
+        model, report = cast(Any, AutoModelForCausalLM).from_pretrained(
+            path, dtype=dtype_of(dtype, device), attn_implementation="sdpa", output_loading_info=True, **kwargs
         )
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise _unusable(name, error, local=local, offline=offline) from error
-    model = cast(Any, model).to(device).eval()
+    if missing := sorted(report["missing_keys"]):  # transformers fills them with random numbers
+        raise DataError(f"{name} holds no weights for {missing[0]} ({len(missing)} missing).", code="E304")
+    model = model.to(device).eval()
     return Policy(model=model, tokenizer=tokenizer, eos_ids=_eos_ids(model, tokenizer), name=name)
 
 
@@ -127,7 +135,7 @@ def _eos_ids(model: Any, tokenizer: Any) -> frozenset[int]:
 
 def _unusable(name: str, error: Exception, *, local: bool, offline: bool) -> DataError | MachineError:
     said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    if local:
+    if local or not isinstance(error, OSError):  # found, and no good
         return DataError(f"{name} cannot be loaded as a causal language model: {said}", code="E304")
     why = "--offline was given" if offline else "it is neither a local folder nor reachable on the Hub"
     return MachineError(
@@ -153,7 +161,7 @@ def save(policy: Policy, target: Path) -> None:
         if target.exists():
             shutil.rmtree(target)
         os.replace(made, target)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:  # safetensors reports a full disk in its own way
         raise MachineError(
             f"the checkpoint {target} could not be written: {error}.",
             code="E202",

@@ -51,7 +51,7 @@ def ticks(low: float, high: float, count: int = 4) -> list[float]:
     unit = 10.0 ** math.floor(math.log10(raw))
     step = next(f * unit for f in (1, 2, 2.5, 5, 10) if f * unit >= raw * (1 - 1e-9))
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    return [round(i * step, 12) for i in range(first, last + 1)]
+    return [float(f"{i * step:.12g}") for i in range(first, last + 1)]
 
 
 def value_range(values: Sequence[float]) -> Point:
@@ -156,10 +156,10 @@ def _curve(series: Series, x: Scale, y: Scale, shown: Callable[[float], str]) ->
     x = Scale(x.low, x.high, x.start + series.shift, x.end + series.shift)
     bounded = [(px, *bound) for (px, _), bound in zip(series.points, series.bounds, strict=False)]
     out = Markup()
-    if held:
+    if held or len(bounded) == 1:
         for px, low, high in bounded:
             out += tag("line", x1=x(px), x2=x(px), y1=y(low), y2=y(high), class_="whisker")
-    elif len(bounded) > 1:
+    elif bounded:
         edge = [(px, low) for px, low, _ in bounded] + [(px, high) for px, _, high in reversed(bounded)]
         out += tag("polygon", points=path(edge, x, y), class_="band")
     if len(series.points) > 1:
@@ -167,5 +167,7 @@ def _curve(series: Series, x: Scale, y: Scale, shown: Callable[[float], str]) ->
     if held or len(series.points) <= 60:
         for px, py in series.points:
             tip = tag("title", f"{series.label}, step {px:g}: {shown(py)}")
-            out += tag("circle", tip, cx=x(px), cy=y(py), r=4.5 if held else 2.2, class_="mark")
+            out += tag(
+                "circle", tip, cx=x(px), cy=y(py), r=4.5 if held or len(series.points) == 1 else 2.2, class_="mark"
+            )
     return tag("g", out, class_=f"series {series.style}")

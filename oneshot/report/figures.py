@@ -165,7 +165,7 @@ def small_multiples(facts: Facts) -> list[Figure]:
                 wide=line_chart(frame, [Series(label=title, points=drawn, style="metric")]),
                 head=["step", title.lower()],
                 rows=[[f"{x:g}", shown(y)] for x, y in thinned(points, MOST_TABLE_ROWS)],
-                latest=f"{first} → {last}",
+                latest=f"{first} → {last}" if len(points) > 1 else first,
             )
         )
     return found

@@ -172,7 +172,8 @@ def _rollouts(run: RunFolder, notes: list[str]) -> dict[int, Sequence[Mapping[st
     found: dict[int, Sequence[Mapping[str, Any]]] = {}
     for step in sorted({steps[0], steps[-1]}) if steps else ():
         try:
-            found[step] = run.rollouts(step)
+            if rows := run.rollouts(step):
+                found[step] = rows
         except OneshotError as error:
             notes.append(f"rollouts of step {step}: {error.message}")
     return found

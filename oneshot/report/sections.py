@@ -97,7 +97,7 @@ def named(kind: str) -> str:
 def own_scope(facts: Facts) -> bool:
     """Whether the summary's headline is about the example's own kind; without kinds it is about all problems."""
     ladder, paired = dict(items(facts.summary, "ladder")), entry("", facts.summary.get("paired"))
-    kind = entry("", dict(items(facts.summary, "categories")).get(facts.kind))
+    kind = entry("", dict(items(facts.summary, "categories")).get(facts.kind)) if facts.kind else None
     return "own_kind" in ladder or (paired is not None and kind is not None and paired.n == kind.n)
 
 

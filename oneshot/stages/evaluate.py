@@ -66,7 +66,7 @@ def _of_run(run: RunFolder, problems: Sequence[Problem], request: Request) -> di
         if (task, checkpoint) in run.evals():
             rows[checkpoint] = run.read_eval(task, checkpoint)[1]
         else:
-            setup = load_setup(config, names, offline=request.offline, model=model)
+            setup = load_setup(config, names, offline=request.offline, model=model, training=False)
             rows[checkpoint] = measure(setup, problems, run, task, checkpoint)
     compared = gains.paired(rows["base"], rows[last])
     return {
@@ -96,7 +96,7 @@ def _task(config: Config, problems: Sequence[Problem]) -> str:
 
 def _rows(config: Config, model: str, problems: Sequence[Problem], offline: bool) -> list[EvalRow]:
     names = resolve_names(config)
-    setup = load_setup(config, names, offline=offline, model=model)
+    setup = load_setup(config, names, offline=offline, model=model, training=False)
     return evaluate(
         setup.engine,
         setup.policy,

@@ -14,8 +14,8 @@ from oneshot.report.gather import gather
 def main(request: Request) -> int:
     """Build `report.html` in the run folder and print its path; with `--json` one object with the results.
 
-    RUN is a path, a name in `save.runs`, or `latest`. `summary` is the run's summary.json; comparisons that it lacks are
-    computed from the recorded evaluations.
+    RUN is a path, a name in `save.runs`, or `latest`. `summary` is the run's summary.json; comparisons that it lacks
+    are computed from the recorded evaluations.
 
     Raises:
         UsageError: E104 no such run folder, E106 a damaged file without which there is no page.

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from oneshot.config.load import to_dict
-from oneshot.errors import OneshotError, Stopped
+from oneshot.errors import MachineError, Stopped
 from oneshot.record import RunFolder, check_disk
 from oneshot.stages import loop
 from oneshot.stages.callbacks import Callback, Drawing, Every, Stopping, Watching, in_order
@@ -17,7 +19,7 @@ from oneshot.stages.evaluation import measure
 from oneshot.stages.preflight import BaseRate, Health, base_rate, check_base_rate
 from oneshot.stages.probe import Prober
 from oneshot.stages.setup import Setup
-from oneshot.stages.signals import stop_requests
+from oneshot.stages.signals import stop_requests, stops_at_once
 from oneshot.types import Problem
 
 
@@ -39,13 +41,33 @@ class Session:
 
 def new_run(setup: Setup, problems: Sequence[Problem], argv: Sequence[str], **extra: Any) -> RunFolder:
     """A fresh run folder holding the configuration and the example(s)."""
-    from pathlib import Path
-
     config = setup.config
     slug = config.save.name or problems[0].id
     run = RunFolder.create(Path(config.save.runs), slug, to_dict(config), argv)
     run.write_example(problems, extra)
     return run
+
+
+@contextmanager
+def failing(run: RunFolder) -> Iterator[None]:
+    """Around everything that a run does: one that does not come to its end is marked `failed`, or `stopped`.
+
+    Inside, a stop signal ends the run at once, except in the training loop, which first finishes and saves its step.
+    What was written before is whole either way.
+    """
+    run.write_status(state="running")
+    state = "failed"
+    try:
+        with stops_at_once(run):
+            yield
+        state = ""
+    except (Stopped, KeyboardInterrupt):
+        state = "stopped"
+        raise
+    finally:
+        if state:
+            with suppress(MachineError):  # a full disk: what ended the run says so already
+                run.write_status(state=state)
 
 
 def preflight(session: Session) -> BaseRate:
@@ -61,7 +83,7 @@ def preflight(session: Session) -> BaseRate:
 
 
 def train(session: Session, rate: BaseRate | None) -> None:
-    """Run the loop with its callbacks; on a stop signal, a health rule or an error the status says so.
+    """Run the loop with its callbacks: saved before it is evaluated, so that a kill meanwhile costs nothing.
 
     Raises:
         Stopped: after a stop signal, saved (exit 75 or 130).
@@ -82,28 +104,18 @@ def train(session: Session, rate: BaseRate | None) -> None:
     health = Health(rate_low=rate.interval[0] if rate else 0.0, yes=session.yes)
     responses = config.rollout.groups * config.rollout.group_size
     with stop_requests() as stop:
-        callbacks: list[Callback] = [Drawing(run, session.shown, steps, Eta())]
-        if session.held_out:
-            callbacks.append(Every(config.evals.every, steps, evaluate))
-        callbacks += [
+        callbacks: list[Callback] = [
+            Drawing(run, session.shown, steps, Eta()),
             Every(config.save.every, steps, save),
             Watching(run, session.shown, health, responses, save),
             Stopping(run, stop, save),
         ]
+        if session.held_out:
+            callbacks.append(Every(config.evals.every, steps, evaluate))
         parts = replace(parts, on_step_end=in_order(callbacks))
         run.event("attempt", attempt=attempt, steps=steps)
-        try:
-            with session.shown:
-                loop.train(parts)
-        except Stopped:
-            run.write_status(state="stopped")
-            raise
-        except OneshotError:
-            run.write_status(state="failed")
-            raise
-        except KeyboardInterrupt:  # the second Ctrl-C
-            run.write_status(state="stopped")
-            raise
+        with session.shown:
+            loop.train(parts)
     run.write_status(state="running", step=steps, steps=steps)
 
 

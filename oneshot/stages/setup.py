@@ -93,9 +93,13 @@ def check_answers(names: Names, problems: list[Problem]) -> None:
         self_check(names.verify, problem.answer)
 
 
-def load_setup(config: Config, names: Names, *, offline: bool, model: str = "") -> Setup:
-    """Load the model (`model` overrides the configured one, e.g. a checkpoint) and build sampler and prompts."""
-    check_memory(config if not model else replace(config, model=replace(config.model, name=model)))
+def load_setup(config: Config, names: Names, *, offline: bool, model: str = "", training: bool = True) -> Setup:
+    """Load the model (`model` overrides the configured one, e.g. a checkpoint) and build sampler and prompts.
+
+    The memory it needs (to train, or only to sample) is compared with what there is before anything is downloaded.
+    """
+    named = config if not model else replace(config, model=replace(config.model, name=model))
+    check_memory(named, training=training, available=policies.gpu_memory())
     policies.set_threads(config.model.threads)
     policy = policies.load(
         model or config.model.name,
@@ -106,15 +110,15 @@ def load_setup(config: Config, names: Names, *, offline: bool, model: str = "") 
     )
     data, limit = config.data, config.rollout.max_prompt_tokens
 
-    def training(problem: Problem) -> tuple[int, ...]:
+    def training_prompt(problem: Problem) -> tuple[int, ...]:
         return render(policy.tokenizer, problem, suffix=data.suffix, system=data.system, limit=limit)
 
-    def evaluation(problem: Problem) -> tuple[int, ...]:
+    def evaluation_prompt(problem: Problem) -> tuple[int, ...]:
         return render(policy.tokenizer, problem, suffix=config.evals.suffix, system=data.system, limit=limit)
 
     engine = NativeEngine(policy, batch=config.rollout.batch)
     return Setup(
-        config=config, names=names, policy=policy, engine=engine, render=training, render_eval=evaluation
+        config=config, names=names, policy=policy, engine=engine, render=training_prompt, render_eval=evaluation_prompt
     )  # fmt: skip
 
 

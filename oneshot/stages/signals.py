@@ -1,12 +1,15 @@
-"""Stop signals: the first Ctrl-C or SIGTERM lets the step finish and be saved, a second Ctrl-C stops at once."""
+"""Stop signals. In the training loop the first lets the step finish and be saved, a second Ctrl-C stops at once."""
 
 from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+from oneshot.errors import Stopped
+from oneshot.record import RunFolder
 
 INTERRUPTED = 130
 RUN_ME_AGAIN = 75
@@ -32,15 +35,38 @@ class StopRequest:
 
 @contextmanager
 def stop_requests() -> Iterator[StopRequest]:
-    """Catch SIGINT and SIGTERM inside the block; outside the main thread nothing is caught."""
+    """Note SIGINT and SIGTERM inside the block; outside the main thread nothing is caught."""
     stop = StopRequest()
-    if threading.current_thread() is not threading.main_thread():
+    with _handled_by(stop.handle):
         yield stop
+
+
+@contextmanager
+def stops_at_once(run: RunFolder) -> Iterator[None]:
+    """Turn SIGINT and SIGTERM inside the block into `Stopped`, with the line that continues the run."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        why, code = ("Ctrl-C", INTERRUPTED) if number == signal.SIGINT else ("a stop signal", RUN_ME_AGAIN)
+        raise Stopped(
+            f"stopped by {why}; what {run.path} holds so far is kept.",
+            exit_code=code,
+            tries=(f"oneshot train --resume {run.path}",) if run.example() else (),
+        )
+
+    with _handled_by(stop):
+        yield
+
+
+@contextmanager
+def _handled_by(handle: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Let `handle` have SIGINT and SIGTERM inside the block, if this is the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
         return
     kinds = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(kind, stop.handle) for kind in kinds]
+    before = [signal.signal(kind, handle) for kind in kinds]
     try:
-        yield stop
+        yield
     finally:
         for kind, handler in zip(kinds, before, strict=True):
             signal.signal(kind, handler)

@@ -2,74 +2,74 @@
 
 from __future__ import annotations
 
-import os
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from oneshot.config.environment import plain
-from oneshot.config.load import from_dict, to_dict
+from oneshot.config.load import to_dict
 from oneshot.config.request import Request
 from oneshot.config.schema import Config
 from oneshot.data import readers
 from oneshot.data.problems import BUILTIN, load
 from oneshot.errors import UsageError
-from oneshot.record import RunFolder
 from oneshot.report import page
-from oneshot.stages import say
+from oneshot.stages import resume, say
 from oneshot.stages.display import display
 from oneshot.stages.evaluation import measure
 from oneshot.stages.plan import dry_run
 from oneshot.stages.preflight import BaseRate
-from oneshot.stages.session import Phases, Session, new_run, preflight, train
+from oneshot.stages.session import Phases, Session, failing, new_run, preflight, train
 from oneshot.stages.setup import check_answers, held_out, load_setup, resolve_names
 from oneshot.stages.summary import headline, limits, peak_memory_gib, summarise
 from oneshot.types import Problem
-
-MAY_CHANGE = ("optim.steps", "model.threads", "save.", "evals.batch", "rollout.batch", "optim.micro_tokens")
-"""Settings a resumed run may change: they move neither the mathematics nor what is compared."""
 
 
 def main(request: Request) -> int:
     """Train on one example; prints the run folder, with --json one object with the summary."""
     if request.dry_run:
         return dry_run(request)
-    run = _resumed(request) if "resume" in request.verb_flags else None
-    config = request.config if run is None else _config_of(run, request)
+    run = resume.resumed(request) if "resume" in request.verb_flags else None
+    config = request.config if run is None else resume.config_of(run, request)
+    if config.optim.steps < 1:
+        raise UsageError("optim.steps = 0: a run trains for at least one step.", tries=("--steps 1",))
     names = resolve_names(config)
     shown = display(quiet=request.quiet or request.json, plain=plain())
-    problems = training_problems(config, offline=request.offline, say=shown.note) if run is None else _examples(run)
+    problems = resume.examples(run) if run else training_problems(config, offline=request.offline, say=shown.note)
     check_answers(names, problems)
-    kind = str(problems[0].meta.get("kind", ""))
-    unseen = held_out(config, kind, offline=request.offline)
+    unseen = held_out(config, str(problems[0].meta.get("kind", "")), offline=request.offline)
     phases = Phases()
     setup = load_setup(config, names, offline=request.offline)
     phases.end("model")
-    fresh = run is None
+    rate = resume.recorded_rate(run) if run else None
+    begun, known = run is not None, run is not None and bool(run.checkpoints())
     run = run or new_run(setup, problems, request.argv)
-    shown.note(f"run folder {run.path}")
-    task = "builtin-dev" if config.evals.source == BUILTIN else Path(config.evals.source).stem
     session = Session(
-        setup=setup, run=run, problems=problems, held_out=unseen, task=task, shown=shown, yes=request.yes
+        setup=setup, run=run, problems=problems, held_out=unseen, task=_task(config), shown=shown, yes=request.yes
     )  # fmt: skip
-    try:
-        rate = preflight(session) if fresh else _recorded_rate(run)
+    with failing(run):
+        if begun:
+            run.write_json("config.json", to_dict(config))
+        shown.note(f"run folder {run.path}")
+        rate = rate if known else preflight(session)
         phases.end("preflight")
         if unseen:
-            measure(setup, unseen, run, task, "base")
+            measure(setup, unseen, run, session.task, "base")
             phases.end("evaluate base")
         train(session, rate)
-    except BaseException:
-        if run.status().get("state") == "running":
-            run.write_status(state="failed")
-        raise
-    phases.end("train")
-    summary = _summary(session, rate, phases)
-    run.write_json("summary.json", summary)
-    page.write(run)
-    run.write_status(state="done")
+        if unseen:
+            measure(setup, unseen, run, session.task, f"checkpoint-{config.optim.steps}")
+        phases.end("train")
+        summary = _summary(session, rate, phases)
+        run.write_json("summary.json", summary)
+        page.write(run)
+        run.write_status(state="done")
     say.result(request, run, summary)
     return 0
+
+
+def _task(config: Config) -> str:
+    """The name of the held-out problems in evals/."""
+    return "builtin-dev" if config.evals.source == BUILTIN else Path(config.evals.source).stem
 
 
 def training_problems(config: Config, *, offline: bool, say: Any) -> list[Problem]:
@@ -79,7 +79,10 @@ def training_problems(config: Config, *, offline: bool, say: Any) -> list[Proble
         say(readers.describe(loaded.columns))
     problems, merged = readers.merge_equal(loaded.problems)
     if merged:
-        say(f"merged {merged} rows whose prompt and answer equal another row's; {len(problems)} remain")
+        rows = "row" if merged == 1 else "rows"
+        say(f"merged {merged} {rows} whose prompt and answer equal another row's; {len(problems)} remain")
+    if len(problems) > 1:
+        say(f"training on {len(problems)} examples in turn (--data.index N picks one)")
     return problems
 
 
@@ -105,67 +108,10 @@ def _summary(session: Session, rate: BaseRate | None, phases: Phases) -> dict[st
         trained = run.read_eval(session.task, f"checkpoint-{steps}")[1]
         compared = summarise(run.read_eval(session.task, "base")[1], trained)
         summary |= compared
-        summary["headline"] = headline(compared, "held-out problems")
-        summary["limits"] = limits(compared, last_step=steps)
+        summary["headline"] = headline(compared)
+        summary["limits"] = limits(compared, last_step=steps, read_during=config.evals.every > 0)
     else:
         first, last = summary["training"]["first"], summary["training"]["last"]
         summary["headline"] = f"Training accuracy {first:.1%} to {last:.1%}; nothing held out was measured."
         summary["limits"] = ["No held-out problems were given, so nothing is known beyond the example itself."]
     return summary
-
-
-def _resumed(request: Request) -> RunFolder:
-    run = RunFolder.open(str(request.verb_flags["resume"]), Path(request.config.save.runs))
-    status = run.status()
-    if status.get("state") == "running" and status.get("pid") != os.getpid() and _alive(status.get("pid")):
-        raise UsageError(f"{run.path} is being written by process {status['pid']} right now.", code="E104")
-    return run
-
-
-def _alive(pid: Any) -> bool:
-    try:
-        os.kill(int(pid), 0)
-    except (OSError, TypeError, ValueError):
-        return False
-    return True
-
-
-def _config_of(run: RunFolder, request: Request) -> Config:
-    """The run's own configuration, with the flags given now where a resumed run may change them."""
-    stored = from_dict(run.config(), where=str(run.path / "config.json"))
-    before, now = to_dict(stored), to_dict(request.config)
-    for key in request.origins:
-        section, _, name = key.partition(".")
-        if not request.given(key) or not name or name not in before.get(section, {}):
-            continue
-        if before[section][name] == now[section][name]:
-            continue
-        if not key.startswith(MAY_CHANGE):
-            raise UsageError(
-                f"{key} was {before[section][name]!r} in {run.path.name} and cannot become {now[section][name]!r}: "
-                f"a resumed run continues the same experiment. It may change {', '.join(MAY_CHANGE)}.",
-                code="E107",
-                tries=(f"oneshot train --resume {run.path}", "start a new run"),
-            )
-        before[section][name] = now[section][name]
-    config = from_dict(before)
-    done = max(run.checkpoints(), default=0)
-    if done >= config.optim.steps:
-        raise UsageError(
-            f"{run.path} has done all its {done} steps.",
-            code="E107",
-            tries=(f"oneshot train --resume {run.path} --steps {2 * done}", f"oneshot report {run.path}"),
-        )
-    run.write_json("config.json", to_dict(config))
-    return replace(config)
-
-
-def _examples(run: RunFolder) -> list[Problem]:
-    keys = ("id", "prompt", "answer", "category", "meta")
-    return [Problem(**{key: row[key] for key in keys}) for row in run.example()]
-
-
-def _recorded_rate(run: RunFolder) -> BaseRate | None:
-    """The preflight of the first attempt."""
-    seen = [e for e in run.events() if e["kind"] == "preflight"]
-    return BaseRate(successes=round(seen[-1]["value"] * seen[-1]["n"]), samples=seen[-1]["n"]) if seen else None

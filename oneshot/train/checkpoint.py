@@ -1,8 +1,8 @@
 """Checkpoints: plain Hugging Face folders, and one rolling state from which a run continues to the bit.
 
 `checkpoints/checkpoint-N` is written first, then `checkpoints/last_state` (optimiser moments and counters) is replaced
-by a rename and names the checkpoint it belongs to; a kill between the two leaves the older pair intact. There is no
-random state to save: every random number is keyed by (seed, step, sample).
+by two renames and names the checkpoint it belongs to; a kill at any point leaves the older pair or the newer one, which
+`restore` finds. There is no random state to save: every random number is keyed by (seed, step, sample).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from oneshot.errors import MachineError, UsageError
@@ -22,6 +23,9 @@ from oneshot.history import History
 from oneshot.model import policy as policies
 from oneshot.record import RunFolder
 from oneshot.train.learner import Learner
+
+OLD_STATE = ".last_state-old"
+"""The state before, for the moment between the two renames that replace it."""
 
 
 class Curriculum(Protocol):
@@ -65,15 +69,30 @@ class Checkpoints:
             state = {"step": step, "version": learner.version, "curriculum": curriculum.state_dict()}
             self._write_state(state, learner)
         self.last_saved = step
-        for old in self.run.checkpoints()[: -self.keep]:
-            shutil.rmtree(self.run.checkpoint_dir(old))
+        self._prune(step)
         self.run.event("save", step=step, checkpoint=self.run.checkpoint_dir(step).name)
         return self.run.checkpoint_dir(step)
+
+    def _prune(self, step: int) -> None:
+        """Keep the last `keep` checkpoints, the one just written, and the one that the last state continues from.
+
+        A killed attempt may have left a checkpoint of a later step, so these need not be the last ones.
+        """
+        needed = {step, int(self._state().get("step", step))}
+        for old in self.run.checkpoints()[: -self.keep]:
+            if old not in needed:
+                shutil.rmtree(self.run.checkpoint_dir(old))
+
+    def _state(self) -> dict[str, Any]:
+        """What `last_state` says; empty where there is none."""
+        file = self.run.last_state_dir / "state.json"
+        state: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {}
+        return state
 
     def _write_state(self, state: dict[str, Any], learner: Learner) -> None:
         target = self.run.last_state_dir
         made = Path(tempfile.mkdtemp(prefix=".last_state-", dir=target.parent))
-        old = target.with_name(".last_state-old")
+        old = target.with_name(OLD_STATE)
         try:
             torch.save(learner.optimizer.state_dict(), made / "optimizer.pt")
             (made / "state.json").write_text(json.dumps(state))
@@ -88,8 +107,18 @@ class Checkpoints:
                 kept=f"{self.run.checkpoint_dir(state['step'])} is whole.",
             ) from error
         finally:
+            if old.exists() and not target.exists():
+                os.replace(old, target)
             shutil.rmtree(made, ignore_errors=True)
             shutil.rmtree(old, ignore_errors=True)
+
+    def _recover(self) -> None:
+        """Undo what a kill while saving left: half-written folders, and a state between its two renames."""
+        folder, target = self.run.checkpoints_dir, self.run.last_state_dir
+        if (folder / OLD_STATE).is_dir() and not target.exists():
+            os.replace(folder / OLD_STATE, target)
+        for left in (*folder.glob(".last_state-*"), *folder.glob(".checkpoint-*")):
+            shutil.rmtree(left, ignore_errors=True)
 
     def restore(self, learner: Learner, curriculum: Curriculum, history: History) -> int:
         """Load the last state into the parts and return the first step to do: 0 for a new run.
@@ -97,10 +126,10 @@ class Checkpoints:
         Raises:
             UsageError: E107 when the state is there but its checkpoint is not.
         """
-        state_file = self.run.last_state_dir / "state.json"
-        if not state_file.is_file():
+        self._recover()
+        state = self._state()
+        if not state:
             return 0
-        state = json.loads(state_file.read_text())
         step = int(state["step"])
         folder = self.run.checkpoint_dir(step)
         if not folder.is_dir():
@@ -119,11 +148,15 @@ class Checkpoints:
 def load_weights(model: Any, folder: Path) -> None:
     """Copy a checkpoint's weights into a model in place, so that sampler and learner go on sharing them."""
     tensors: dict[str, torch.Tensor] = {}
-    for shard in sorted(folder.glob("*.safetensors")):
-        tensors.update(load_file(shard))
-    missing, unexpected = model.load_state_dict(tensors, strict=False)
+    try:
+        for shard in sorted(folder.glob("*.safetensors")):
+            tensors.update(load_file(shard))
+        missing, unexpected = model.load_state_dict(tensors, strict=False)
+    except (SafetensorError, RuntimeError) as error:  # a damaged file, weights of another shape
+        said = str(error).strip().splitlines()[0]
+        raise UsageError(f"the weights in {folder} cannot be used: {said}", code="E107") from error
     # A tied output matrix is saved once; anything else missing is damage.
     tied = set(getattr(model, "_tied_weights_keys", None) or ())
-    if unexpected or set(missing) - tied:
-        raise UsageError(f"{folder} does not hold this model's weights: {sorted(unexpected)[:3]}.", code="E107")
+    if wrong := sorted({*unexpected, *missing} - tied):
+        raise UsageError(f"{folder} does not hold this model's weights: {wrong[:3]}.", code="E107")
     model.tie_weights()

@@ -72,6 +72,7 @@ class Learner:
         Returns the metrics of the last, except `mismatch/logprob`, which compares the sampler with the untouched
         weights of the first.
         """
+        batch, advantages = _moved(batch, self.policy.device), advantages.to(self.policy.device)
         advantage_BT = advantages[:, None].expand(batch.shape) if advantages.dim() == 1 else advantages
         metrics: dict[str, float] = {}
         for update in range(self.algorithm.updates):
@@ -126,14 +127,15 @@ class Learner:
             hidden_NH = out.last_hidden_state.flatten(0, 1)[micro.predict_N.to(device)]
             flat = logprob_and_entropy(hidden_NH, head_VH, micro.target_N.to(device), self.temperature)
             where = (micro.row_N.to(device), micro.col_N.to(device))
-            zeros_BT = torch.zeros(len(micro.rows), batch.shape[1], device=device)
+            zeros_BT = flat[0].new_zeros(len(micro.rows), batch.shape[1])
             logp_BT, entropy_BT, entropy1_BT = (zeros_BT.index_put(where, values_N) for values_N in flat)
             yield micro, logp_BT, entropy_BT, entropy1_BT
 
     def _scored(self, batch: TokenBatch, model: Any) -> Tensor:
-        scored_BT = torch.zeros(batch.shape)
-        for micro, logp_BT, _, _ in self._forward(batch, model):
-            scored_BT[list(micro.rows)] = logp_BT
+        parts = [(list(micro.rows), logp_BT) for micro, logp_BT, _, _ in self._forward(batch, model)]
+        scored_BT = parts[0][1].new_zeros(batch.shape)
+        for rows, logp_BT in parts:
+            scored_BT[rows] = logp_BT
         return scored_BT
 
     def _clip(self) -> float:
@@ -146,6 +148,13 @@ class Learner:
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         return lr
+
+
+def _moved(batch: TokenBatch, device: torch.device) -> TokenBatch:
+    """The batch with its [B, T] tensors where the weights are; micro-batches move one by one."""
+    names = ("mask_BT", "sampler_logp_BT", "old_logp_BT", "reference_logp_BT")
+    tensors = {name: getattr(batch, name) for name in names}
+    return replace(batch, **{name: tensor.to(device) for name, tensor in tensors.items() if tensor is not None})
 
 
 def _diagnostics(terms: Terms, entropy1_BT: Tensor, sampler_logp_BT: Tensor) -> dict[str, Tensor]:

@@ -169,21 +169,34 @@ def test_set(
     half = own // 2
     own_rows = problems("test", kind, own, task_seed=task_seed, wordings=(0,), avoid_answer=example.answer)
     draw = random.Random(f"{task_seed}|ladder|{kind}")
-    rows = []
+    rows: list[Problem] = []
     for i, row in enumerate(own_rows):
         use = new[i % len(new)] if i < half else shared[i % len(shared)]
-        rows.append(_rung(make(kind, tuple(row.meta["operands"]), use, draw, "test"), "own_kind"))
-        rows[-1] = _rung(rows[-1], "new_wording") if use in new else rows[-1]
-        rows[-1] = _rung(rows[-1], "same_wording") if use == wording else rows[-1]
-    others = itertools.cycle(rest + new)
-    operands = tuple(example.meta["operands"])
-    rows += [_rung(make(kind, operands, next(others), draw, "test"), "paraphrase") for _ in range(paraphrases)]
+        made = _rung(_unlike(rows, kind, tuple(row.meta["operands"]), use, draw), "own_kind")
+        made = _rung(made, "new_wording") if use in new else made
+        rows.append(_rung(made, "same_wording") if use == wording else made)
+    told: list[Problem] = []
+    for use in itertools.islice(itertools.cycle(rest + new), paraphrases):
+        told.append(_rung(_unlike(told, kind, tuple(example.meta["operands"]), use, draw), "paraphrase"))
+    # Wordings without names are soon used up, and the same problem twice would count twice.
+    rows += {problem.id: problem for problem in told}.values()
     every = tuple(range(len(WORDINGS[kind])))
     for name in KINDS:
         if name != kind:
             made = problems("test", name, other, task_seed=task_seed, wordings=every, avoid_answer=example.answer)
             rows += [_rung(p, "other_kinds") for p in made]
     return rows
+
+
+def _unlike(others: Sequence[Problem], kind: str, operands: Operands, wording: int, draw: random.Random) -> Problem:
+    """A test problem whose id no other one has, if drawing other names can achieve that."""
+    taken = {problem.id for problem in others}
+    made = make(kind, operands, wording, draw, "test")
+    for _ in range(50):
+        if made.id not in taken:
+            break
+        made = make(kind, operands, wording, draw, "test")
+    return made
 
 
 def _rung(problem: Problem, rung: str) -> Problem:

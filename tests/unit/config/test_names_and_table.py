@@ -24,6 +24,8 @@ from oneshot.errors import UsageError
         ("optim.temperature", "rollout.temperature"),
         ("training.num_generations", "rollout.group_size"),
         ("optimizer.weight_decay", "optim.weight_decay"),
+        ("optim.learning_rat", "optim.lr"),
+        ("evals.evry", "evals.every"),
         ("zzz.qqq", ""),
     ],
 )

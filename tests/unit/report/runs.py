@@ -154,3 +154,10 @@ def make_run(root: Path, *, text: str = "", with_summary: bool = True, steps: in
         run.write_json("summary.json", summary(run, text))
     run.write_status(state="done", step=steps, steps=steps)
     return run
+
+
+def eval_row(key: str, right: bool, category: str) -> EvalRow:
+    return EvalRow(
+        id=key, category=category, prompt="p", answer="1", response="r", extracted="1", correct=right, status="ok",
+        cut=False, tokens=1,
+    )  # fmt: skip

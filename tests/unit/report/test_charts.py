@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -44,7 +45,7 @@ def test_ticks_lie_inside_evenly_and_are_few(low: float, length: float, count: i
     slack = 1e-6 * length
     assert all(low - slack <= t <= high + slack for t in found)
     assert len(found) <= count + 1
-    steps = [b - a for a, b in zip(found, found[1:], strict=False)]
+    steps = [b - a for a, b in pairwise(found)]
     assert all(s == pytest.approx(steps[0], rel=1e-3) for s in steps)
 
 
@@ -121,7 +122,7 @@ def test_dumbbell_rows_do_not_overlap_and_stay_inside(width: float) -> None:
     rows = [change(label=str(i), first=i % 3 == 0) for i in range(9)]
     svg = str(dumbbells(Frame(key="k", title="T", text="D", width=width), rows))
     tops = [float(e.get("y") or 0) for e in elements(svg, "rect", "interval")]
-    assert all(b - a >= 30 for a, b in zip(tops, tops[1:], strict=False))
+    assert all(b - a >= 30 for a, b in pairwise(tops))
     height = float(str(ET.fromstring(svg).get("viewBox")).split()[3])
     assert max(tops) + 12 < height
 

@@ -30,7 +30,7 @@ class Tags(HTMLParser):
         self.tags: set[str] = set()
         self.attributes: set[str] = set()
         self.text = ""
-        self.feed(html)
+        self.feed(str(html))
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -54,7 +54,7 @@ def invisible(text: str) -> list[str]:
         ("\x1b[31mred", "⟨ESC⟩[31mred"),
         ("a\u202eb\u2066c", "a⟨U+202E⟩b⟨U+2066⟩c"),
         ("\ud800\r\x7f\x9b\u200b", "⟨U+D800⟩⟨CR⟩⟨DEL⟩⟨U+009B⟩⟨U+200B⟩"),
-        ("نیم\u200cفاصله", "نیم\u200cفاصله"),
+        ("\u0646\u06cc\u0645\u200c\u0641", "\u0646\u06cc\u0645\u200c\u0641"),
     ],
 )
 def test_visible_by_hand(raw: str, shown: str) -> None:
