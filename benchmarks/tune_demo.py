@@ -35,10 +35,9 @@ SUFFIX = "Answer with one number."
 COMMON: dict[str, Any] = {"task_seed": 100, "seed": 0, "steps": 16, "kl": 0.0, "entropy": 0.003, "limit": 48}
 SETTINGS: list[dict[str, Any]] = [
     {**COMMON, "kind": "mul_word", "lr": 1e-5, "temperature": 1.0},
-    {**COMMON, "kind": "mul_word", "lr": 1e-5, "temperature": 0.7},
-    {**COMMON, "kind": "mul_word", "lr": 5e-6, "temperature": 1.0},
     {**COMMON, "kind": "add_word", "lr": 1e-5, "temperature": 1.0},
     {**COMMON, "kind": "add_word", "lr": 5e-6, "temperature": 1.0, "entropy": 0.01},
+    {**COMMON, "kind": "add_word", "lr": 1e-5, "temperature": 0.7},
     {**COMMON, "kind": "mul_word", "lr": 1e-5, "temperature": 1.0, "kl": 0.03},
 ]
 AT = (8, 12, 16)

@@ -33,9 +33,17 @@ def _loaded(seed: int, hidden: int, layers: int) -> Policy:
 def tiny_policy(
     *, seed: int = 0, hidden: int = 32, layers: int = 2, eos: Sequence[int] = (), dtype: torch.dtype = torch.float32
 ) -> Policy:
-    """A tiny policy with weights of its own, on the CPU."""
+    """A tiny policy with weights of its own, on the CPU; in float64 it is float64 throughout."""
     made = _loaded(seed, hidden, layers)
-    return replace(made, model=copy.deepcopy(made.model).cpu().to(dtype), eos_ids=frozenset(eos) or made.eos_ids)
+    model = copy.deepcopy(made.model).cpu().to(dtype)
+    if dtype == torch.float64:
+        # transformers' own normalisation goes through float32, which would hide what is exact.
+        norms = [(path, module) for path, module in model.named_modules() if hasattr(module, "variance_epsilon")]
+        for path, module in norms:
+            exact = torch.nn.RMSNorm(module.weight.shape[0], eps=module.variance_epsilon, dtype=dtype)
+            exact.load_state_dict(module.state_dict())
+            model.set_submodule(path, exact)
+    return replace(made, model=model, eos_ids=frozenset(eos) or made.eos_ids)
 
 
 def group(number: int, prompt: Sequence[int], responses: Sequence[Sequence[int]], rewards: Sequence[float]) -> Group:
@@ -90,4 +98,4 @@ def gradients(learner: Learner) -> Tensor:
 
 def apart(found: Tensor, expected: Tensor) -> float:
     """‖found − expected‖ / ‖expected‖."""
-    return float((found - expected).norm() / expected.norm())
+    return float((found - expected).detach().norm() / expected.detach().norm())

@@ -127,7 +127,7 @@ VERBS: Mapping[str, Verb] = {
     ),
     "report": Verb(
         "oneshot.stages.report:main",
-        "Write a run's report.html and summary.json again from what was recorded.",
+        "Write a run's report.html again from what was recorded.",
         positional=("RUN",),
         settings=("save.runs",),
     ),

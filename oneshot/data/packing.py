@@ -32,7 +32,7 @@ def pack(groups: Sequence[Group], *, max_response: int, micro_tokens: int, packe
     return TokenBatch(
         micro=tuple(layout(part) for part in _split(rows, micro_tokens, packed)),
         mask_BT=mask_BT,
-        rewards_B=torch.tensor([c.reward for c in completions]),
+        rewards_B=torch.tensor([c.reward for c in completions], dtype=torch.float32),
         group_B=torch.tensor(group_of),
         sampler_logp_BT=sampler_BT,
         max_response=max_response,

@@ -107,7 +107,7 @@ def load(name: str, *, home: Path, offline: bool, revision: str = "", dtype: str
     logging.disable_progress_bar()
     logging.set_verbosity_error()
     path = find(name, home=home, offline=offline)
-    local = Path(path).is_dir()
+    local = _is_folder(name, path)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     kwargs: dict[str, Any] = {"local_files_only": local or offline}
     if revision:
@@ -133,10 +133,28 @@ def _eos_ids(model: Any, tokenizer: Any) -> frozenset[int]:
     return frozenset([ids] if isinstance(ids, int) else ids)
 
 
+def _is_folder(name: str, path: str) -> bool:
+    """Whether a model is a local folder; E304 for a folder without a model, and for a path where there is none."""
+    folder = Path(path)
+    tries = ("--model ./path/to/a/local/folder", "--model smollm2-135m   (embedded, needs no hub)")
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise DataError(f"the folder {name} holds no model: it has no config.json.", code="E304", tries=tries)
+        return True
+    if name.startswith((".", "/", "~")) or name.count("/") > 1:  # a Hub id is NAME or OWNER/NAME
+        raise DataError(f"there is no model folder {name}.", code="E304", tries=tries)
+    return False
+
+
 def _unusable(name: str, error: Exception, *, local: bool, offline: bool) -> DataError | MachineError:
     said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     if local or not isinstance(error, OSError):  # found, and no good
-        return DataError(f"{name} cannot be loaded as a causal language model: {said}", code="E304")
+        said = said if len(said) > 80 else " ".join(str(error).split())[:240] or said
+        return DataError(
+            f"{name} cannot be loaded as a causal language model: {said}",
+            code="E304",
+            tries=(f"ls {name}" if local else "--model ./path/to/a/local/folder", "--model smollm2-135m"),
+        )
     why = "--offline was given" if offline else "it is neither a local folder nor reachable on the Hub"
     return MachineError(
         f"{name} is not in the cache and {why}: {said}",

@@ -12,6 +12,7 @@ from oneshot.config.environment import plain
 from oneshot.config.load import to_dict
 from oneshot.config.request import Request
 from oneshot.data.tasks import builtin
+from oneshot.data.tasks.wordings import LABELS
 from oneshot.errors import UsageError
 from oneshot.measure.statistics import wilson
 from oneshot.record import RunFolder
@@ -22,7 +23,7 @@ from oneshot.stages.display import display
 from oneshot.stages.evaluation import measure
 from oneshot.stages.preflight import BaseRate
 from oneshot.stages.probe import PROBE_STEP, Probed, Prober, choose
-from oneshot.stages.session import Phases, Session, train
+from oneshot.stages.session import Phases, Session, failing, train
 from oneshot.stages.setup import Setup, check_answers, load_setup, resolve_names
 from oneshot.stages.summary import headline, limits, peak_memory_gib, summarise
 from oneshot.types import Problem
@@ -46,7 +47,7 @@ def main(request: Request) -> int:
     phases.end("model")
     run = RunFolder.create(Path(config.save.runs), config.save.name or "demo", to_dict(config), request.argv)
     shown.note(f"run folder {run.path}")
-    try:
+    with failing(run):
         chosen = _choose(setup, run, shown.note)
         phases.end("choose the example")
         dev = builtin.dev_set(config.data.task_seed, KIND)
@@ -67,14 +68,10 @@ def main(request: Request) -> int:
         measure(setup, test, run, TEST, f"checkpoint-{config.optim.steps}")
         again = _sampled(setup, dev, run) if sampled else None
         phases.end("evaluate trained")
-    except BaseException:
-        if run.status().get("state") == "running":
-            run.write_status(state="failed")
-        raise
-    summary = _summary(session, rate, phases, {"base": sampled, "trained": again} if sampled else {})
-    run.write_json("summary.json", summary)
-    page.write(run)
-    run.write_status(state="done")
+        summary = _summary(session, rate, phases, {"base": sampled, "trained": again} if sampled else {})
+        run.write_json("summary.json", summary)
+        page.write(run)
+        run.write_status(state="done")
     if not (request.json or request.quiet):
         print("\n" + say.table(summary), file=sys.stderr)
     say.result(request, run, summary)
@@ -127,7 +124,7 @@ def _summary(session: Session, rate: BaseRate, phases: Phases, sampled: dict[str
     metrics = run.metrics()
     return {
         "schema": "oneshot.summary/1",
-        "headline": headline(compared, KIND),
+        "headline": headline(compared, LABELS[KIND]),
         "model": config.model.name,
         "example": {
             "prompt": example.prompt,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,7 @@ from oneshot.config.load import from_dict
 from oneshot.config.request import Request
 from oneshot.config.schema import Config
 from oneshot.data.problems import BUILTIN
-from oneshot.errors import BelowThreshold, OneshotError, UsageError
+from oneshot.errors import BelowThreshold, UsageError
 from oneshot.measure import gains
 from oneshot.record import RunFolder
 from oneshot.stages.evaluation import evaluate, measure, results
@@ -23,18 +24,29 @@ from oneshot.types import EvalRow, Problem
 
 def main(request: Request) -> int:
     """Evaluate; the data goes to stdout. Exit 6 below `--fail-under`."""
-    if not request.config.evals.source:
-        raise UsageError("oneshot eval needs problems.", code="E105", tries=("oneshot eval MODEL --data FILE.jsonl",))
     (target,) = request.positional
     run = _run(target, Path(request.config.save.runs))
-    problems = held_out(request.config, "", offline=request.offline)
-    answer = _of_model(target, problems, request) if run is None else _of_run(run, problems, request)
-    if request.json:
-        print(json.dumps(answer))
-    else:
-        print(_text(answer))
-    _fail_under(answer, request.verb_flags.get("fail_under", {}))
-    return 0
+    config = request.config if run is None else _of_the_run(run, request)
+    if not config.evals.source:
+        raise UsageError("oneshot eval needs problems.", code="E105", tries=("oneshot eval MODEL --data FILE.jsonl",))
+    least: Mapping[str, float] = request.verb_flags.get("fail_under", {})
+    stem = _stem(config)
+    if unknown := set(least) - {"", stem}:
+        raise UsageError(
+            f"--fail-under names {min(unknown)!r}; the task measured here is called {stem!r}.",
+            code="E102",
+            tries=(f"--fail-under {stem}={least[min(unknown)]}",),
+        )
+    answer = _of_model(target, config, request) if run is None else _of_run(run, config, request)
+    missed = [value for value in least.values() if answer["value"] < value]
+    print(json.dumps(answer | ({"passed": not missed} if least else {})) if request.json else _text(answer))
+    if not missed:
+        return 0
+    below = BelowThreshold(f"{stem}: {answer['value']:.4f} is below --fail-under {max(missed)}.")
+    if not request.json:
+        raise below
+    print(below.render(), file=sys.stderr)  # stdout holds one object, and it is printed
+    return below.exit_code
 
 
 def _run(target: str, runs: Path) -> RunFolder | None:
@@ -44,16 +56,25 @@ def _run(target: str, runs: Path) -> RunFolder | None:
     return None
 
 
-def _of_model(model: str, problems: Sequence[Problem], request: Request) -> dict[str, Any]:
-    config = replace(request.config, model=replace(request.config.model, name=model))
-    rows = _rows(config, model, problems, request.offline)
+def _of_model(model: str, config: Config, request: Request) -> dict[str, Any]:
+    problems = held_out(config, "", offline=request.offline)
+    config = replace(config, model=replace(config.model, name=model))
+    rows = _rows(config, problems, request.offline)
     return {"schema": "oneshot.eval/1", "model": model, "data": config.evals.source, **_values(rows)}
 
 
-def _of_run(run: RunFolder, problems: Sequence[Problem], request: Request) -> dict[str, Any]:
-    """Base and last checkpoint on the same problems, with the run's prompt, limits and grader; kept in the run."""
+def _of_the_run(run: RunFolder, request: Request) -> Config:
+    """The run's configuration, with the evaluation settings given now."""
     stored = from_dict(run.config(), where=str(run.path / "config.json"))
-    config = replace(stored, evals=_merged(stored, request))
+    given = {k.partition(".")[2] for k in request.origins if k.startswith("evals.") and request.given(k)}
+    evals = replace(stored.evals, limit=0, **{name: getattr(request.config.evals, name) for name in given})
+    return replace(stored, evals=evals)
+
+
+def _of_run(run: RunFolder, config: Config, request: Request) -> dict[str, Any]:
+    """Base and last checkpoint on the same problems, with the run's prompt, limits and grader; kept in the run."""
+    kind = next((str(row["meta"].get("kind", "")) for row in run.example()), "")
+    problems = held_out(config, kind, offline=request.offline)
     done = run.checkpoints()
     if not done:
         raise UsageError(
@@ -80,25 +101,26 @@ def _of_run(run: RunFolder, problems: Sequence[Problem], request: Request) -> di
     }
 
 
-def _merged(stored: Config, request: Request) -> Any:
-    """The run's evaluation settings with those given now."""
-    given = {k.partition(".")[2] for k in request.origins if k.startswith("evals.") and request.given(k)}
-    return replace(stored.evals, limit=0, **{name: getattr(request.config.evals, name) for name in given})
+def _stem(config: Config) -> str:
+    """What the problems are called: the file's name without its ending."""
+    return BUILTIN if config.evals.source == BUILTIN else Path(config.evals.source).stem
 
 
 def _task(config: Config, problems: Sequence[Problem]) -> str:
-    """A name in evals/ that tells apart other data, other counts and other protocols."""
+    """A name in evals/: other problems or another protocol have another one, so nothing stale is read."""
     evals = config.evals
-    stem = BUILTIN if evals.source == BUILTIN else Path(evals.source).stem
     grader = evals.grader or config.reward.name
-    return f"{stem}-{len(problems)}-{grader}-{evals.max_new_tokens}"
+    asked = [[p.id, p.prompt, p.answer] for p in problems]
+    whole = json.dumps([asked, evals.suffix, config.data.system, config.model.dtype])
+    digest = hashlib.sha256(whole.encode()).hexdigest()[:8]
+    return f"{_stem(config)}-{len(problems)}-{grader}-{evals.max_new_tokens}-{digest}"
 
 
-def _rows(config: Config, model: str, problems: Sequence[Problem], offline: bool) -> list[EvalRow]:
+def _rows(config: Config, problems: Sequence[Problem], offline: bool) -> list[EvalRow]:
     names = resolve_names(config)
-    setup = load_setup(config, names, offline=offline, model=model, training=False)
+    setup = load_setup(config, names, offline=offline, training=False)
     return evaluate(
-        setup.engine,
+        setup.eval_engine,
         setup.policy,
         problems,
         setup.render_eval,
@@ -139,17 +161,3 @@ def _line(name: str, value: Mapping[str, Any]) -> str:
     )
     interval = f"95 % interval {value['ci_low']:.1%} to {value['ci_high']:.1%}"
     return f"{name}: {value['correct']} of {value['n']} = {value['value']:.1%}, {interval}{shares}"
-
-
-def _fail_under(answer: Mapping[str, Any], least: Mapping[str, float]) -> None:
-    stem = Path(answer["data"]).stem
-    for task, value in least.items():
-        if task not in ("", stem):
-            raise _unknown_task(task, stem)
-        if answer["value"] < value:
-            raise BelowThreshold(f"{stem}: {answer['value']:.4f} is below --fail-under {value}.")
-
-
-def _unknown_task(task: str, stem: str) -> OneshotError:
-    print(f"note: the task measured is called {stem!r}", file=sys.stderr)
-    return UsageError(f"--fail-under names {task!r}, but only {stem!r} was measured.", code="E102")

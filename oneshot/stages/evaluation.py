@@ -91,7 +91,7 @@ def measure(
     config = setup.config
     began = time.perf_counter()
     rows = evaluate(
-        setup.engine,
+        setup.eval_engine,
         setup.policy,
         problems,
         setup.render_eval,

@@ -71,8 +71,11 @@ class Prober:
 
 
 def closest_to_half(probed: Probed) -> float:
-    """Distance of the rate from 1/2, where a group carries most signal (r varies most)."""
-    return abs(probed.rate - 0.5)
+    """Distance of the rate from 1/2, where a group carries most signal (r varies most).
+
+    One that was never solved comes after all others, the always solved ones included.
+    """
+    return abs(probed.rate - 0.5) if probed.successes else 1.0
 
 
 def choose(

@@ -24,9 +24,10 @@ def result(request: Request, run: RunFolder, summary: Mapping[str, Any]) -> None
 
 def row(name: str, pair: Mapping[str, Any]) -> str:
     """One line of a before/after table."""
+    interval = f"[{100 * pair['ci_low']:>+6.1f}, {100 * pair['ci_high']:>+6.1f}]"
     return (
         f"{name:<16} {pair['n']:>4}   {pair['base']:>6.1%} -> {pair['trained']:>6.1%}   "
-        f"{100 * pair['estimate']:>+6.1f}   [{100 * pair['ci_low']:>+6.1f}, {100 * pair['ci_high']:>+6.1f}]   {pair['badge']}"
+        f"{100 * pair['estimate']:>+6.1f}   {interval}   {pair['badge']}"
     )
 
 

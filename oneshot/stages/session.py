@@ -104,11 +104,12 @@ def train(session: Session, rate: BaseRate | None) -> None:
     health = Health(rate_low=rate.interval[0] if rate else 0.0, yes=session.yes)
     responses = config.rollout.groups * config.rollout.group_size
     with stop_requests() as stop:
+        stopping = Stopping(run, stop, save)
         callbacks: list[Callback] = [
             Drawing(run, session.shown, steps, Eta()),
             Every(config.save.every, steps, save),
             Watching(run, session.shown, health, responses, save),
-            Stopping(run, stop, save),
+            stopping,
         ]
         if session.held_out:
             callbacks.append(Every(config.evals.every, steps, evaluate))
@@ -116,6 +117,7 @@ def train(session: Session, rate: BaseRate | None) -> None:
         run.event("attempt", attempt=attempt, steps=steps)
         with session.shown:
             loop.train(parts)
+        stopping(steps, {})  # a signal that came during the last evaluation
     run.write_status(state="running", step=steps, steps=steps)
 
 

@@ -15,6 +15,7 @@ from oneshot.config.schema import AlgorithmConfig, Config
 from oneshot.data.problems import BUILTIN, load_source
 from oneshot.data.prompts import render
 from oneshot.data.tasks import builtin
+from oneshot.errors import DataError
 from oneshot.model import policy as policies
 from oneshot.model.memory import check_memory
 from oneshot.model.policy import Policy
@@ -56,6 +57,8 @@ class Setup:
     names: Names
     policy: Policy
     engine: NativeEngine
+    eval_engine: NativeEngine
+    """The same sampler with as many rows at once as evaluations may have."""
     render: Render
     """Training prompt."""
     render_eval: Render
@@ -90,7 +93,13 @@ def resolve_names(config: Config) -> Names:
 def check_answers(names: Names, problems: list[Problem]) -> None:
     """The reward must accept every training reference (E302 otherwise)."""
     for problem in problems:
-        self_check(names.verify, problem.answer)
+        try:
+            self_check(names.verify, problem.answer)
+        except DataError as error:
+            if len(problems) == 1 or "line" not in problem.meta:
+                raise
+            where = f"{problem.meta.get('source', '')}, line {problem.meta['line']}"
+            raise DataError(f"{where}: {error.message}", code=error.code, tries=error.tries, kept=error.kept) from error
 
 
 def load_setup(config: Config, names: Names, *, offline: bool, model: str = "", training: bool = True) -> Setup:
@@ -116,10 +125,15 @@ def load_setup(config: Config, names: Names, *, offline: bool, model: str = "", 
     def evaluation_prompt(problem: Problem) -> tuple[int, ...]:
         return render(policy.tokenizer, problem, suffix=config.evals.suffix, system=data.system, limit=limit)
 
-    engine = NativeEngine(policy, batch=config.rollout.batch)
     return Setup(
-        config=config, names=names, policy=policy, engine=engine, render=training_prompt, render_eval=evaluation_prompt
-    )  # fmt: skip
+        config=config,
+        names=names,
+        policy=policy,
+        engine=NativeEngine(policy, batch=config.rollout.batch),
+        eval_engine=NativeEngine(policy, batch=config.evals.batch),
+        render=training_prompt,
+        render_eval=evaluation_prompt,
+    )
 
 
 def held_out(config: Config, kind: str, *, offline: bool) -> list[Problem]:

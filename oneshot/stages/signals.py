@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -30,6 +31,8 @@ class StopRequest:
         """Remember the first request; a second Ctrl-C interrupts."""
         if self.signal and number == signal.SIGINT:
             raise KeyboardInterrupt
+        if not self.signal:
+            os.write(2, b"\nstopping after this step and saving; Ctrl-C now stops at once\n")  # print is not reentrant
         self.signal = self.signal or number
 
 

@@ -55,9 +55,14 @@ def points(value: float) -> str:
     return f"{100 * value:+.1f}"
 
 
-def headline(summary: Mapping[str, Any], kind: str) -> str:
-    """One sentence; gains and losses in the same words, and never more than "learned this kind of problem"."""
+def headline(summary: Mapping[str, Any], kind: str = "") -> str:
+    """One sentence; gains and losses in the same words, and never more than "learned this kind of problem".
+
+    Without `kind` (problems of a file) it speaks of the held-out problems, and of an overall mean if there are kinds.
+    """
     own, overall = summary["paired"], summary["overall"]
+    if not kind:
+        return _held_out(own, overall if len(summary["categories"]) > 1 else None)
     verb = {
         "supported": f"learned this kind of problem ({kind})",
         "harmed": f"got worse at this kind of problem ({kind})",
@@ -72,13 +77,32 @@ def headline(summary: Mapping[str, Any], kind: str) -> str:
     )
 
 
-def limits(summary: Mapping[str, Any], *, last_step: int) -> list[str]:
-    """What this result does not show, in sentences."""
+def _held_out(own: Mapping[str, Any], overall: Mapping[str, Any] | None) -> str:
+    """The headline of a run whose held-out problems have no relation to the example that we know of."""
+    verb = {"supported": "got better at", "harmed": "got worse at"}.get(own["badge"], "shows no reliable change on")
+    text = (
+        f"In this run the model {verb} the {own['n']} held-out problems: {own['base']:.1%} to {own['trained']:.1%}, "
+        f"paired difference {points(own['estimate'])} points, 95 % interval {points(own['ci_low'])} to "
+        f"{points(own['ci_high'])}."
+    )
+    if overall is None:
+        return text
+    mean = f"{points(overall['estimate'])} points ({points(overall['ci_low'])} to {points(overall['ci_high'])})"
+    return f"{text} Every category weighing the same, the difference is {mean}."
+
+
+def limits(summary: Mapping[str, Any], *, last_step: int, read_during: bool = False) -> list[str]:
+    """What this result does not show, in sentences; `read_during`: the problems were also read during training."""
     own = summary["paired"]
+    measured = f"The model measured is the last one (step {last_step})"
+    if read_during:
+        measured += "; its problems were read during training too, so they are no test of a choice made by them."
+    else:
+        measured += "; base and trained model read these problems once each, and nothing was chosen by them."
     return [
         "One run: the intervals cover the choice of problems, not another training seed.",
         f"One problem of the {own['n']} is {100 / own['n']:.1f} points; no claim about reasoning is made.",
-        f"The model measured is the last one (step {last_step}); the test problems were read once, after training.",
+        measured,
         "Base and trained were read greedily with the same prompt, limit, grader and number format (dtype).",
     ]
 

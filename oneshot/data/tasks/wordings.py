@@ -12,6 +12,18 @@ PLACES = ("box", "bag", "basket", "shelf", "row", "drawer")
 SHARED = 6
 """Wordings 0..5 may occur in any split; the rest occur only in test."""
 
+LABELS: dict[str, str] = {
+    "add_bare": "bare additions",
+    "sub_bare": "bare subtractions",
+    "mul_bare": "bare multiplications",
+    "add_word": "addition word problems",
+    "sub_word": "subtraction word problems",
+    "mul_word": "multiplication word problems",
+    "div_word": "division word problems",
+    "two_step": "two-step word problems",
+}
+"""What the kinds are called in sentences."""
+
 WORDINGS: dict[str, tuple[str, ...]] = {
     "add_bare": (
         "What is {a} + {b}?",

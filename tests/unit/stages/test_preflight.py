@@ -1,0 +1,124 @@
+"""Whether training can start, and when it is stopped: the numbers of both rules worked by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from oneshot.errors import DataError, HealthAbort
+from oneshot.stages.preflight import BaseRate, Health, base_rate, check_base_rate
+from tests.unit.stages.parts import ScriptedEngine, metrics, problems, prober
+
+NOTHING = {"train__accuracy": 0.0}
+
+
+def test_the_base_rate_has_32_samples_or_8_of_each_example() -> None:
+    for count, each, tried in ((1, 32, 1), (2, 16, 2), (3, 11, 3), (4, 8, 4), (100, 8, 4)):
+        engine = ScriptedEngine(lambda round, i: 2)
+        rate, groups = base_rate(prober(engine), problems(count))
+        assert (rate.successes, rate.samples) == (2 * tried, each * tried)
+        assert [len(g.completions) for g in groups] == [each] * tried
+        assert [round for round, _ in engine.asked] == [3]  # streams that no probing round uses
+
+
+def test_the_share_of_groups_without_signal() -> None:
+    assert BaseRate(successes=4, samples=32).zero_signal(8) == pytest.approx(0.3436089)  # (1/8)^8 + (7/8)^8
+    assert BaseRate(successes=16, samples=32).zero_signal(2) == 0.5
+    assert BaseRate(successes=0, samples=32).zero_signal(8) == 1.0
+    assert BaseRate(successes=32, samples=32).zero_signal(8) == 1.0
+    assert "about 34% of groups of 8" in BaseRate(successes=4, samples=32).sentence(8)
+
+
+def test_never_solved() -> None:
+    rate = BaseRate(successes=0, samples=32)
+    with pytest.raises(DataError, match=r"0 of 32 tries .* 0 to 11%") as caught:
+        check_base_rate(rate, allow_unsolved=False, yes=False)
+    assert (caught.value.code, caught.value.exit_code) == ("E303", 4)
+    assert "--allow-unsolved" in caught.value.tries[0]
+    assert "never solved in selection still worked" in caught.value.message
+    check_base_rate(rate, allow_unsolved=True, yes=False)
+    with pytest.raises(DataError):  # --yes is no answer to this one
+        check_base_rate(rate, allow_unsolved=False, yes=True)
+
+
+def test_always_solved() -> None:
+    rate = BaseRate(successes=32, samples=32)
+    with pytest.raises(DataError, match=r"32 of 32 tries .* 89% to 100 %") as caught:
+        check_base_rate(rate, allow_unsolved=True, yes=False)
+    assert (caught.value.code, caught.value.exit_code) == ("E307", 4)
+    assert "--yes" in caught.value.tries[0]
+    check_base_rate(rate, allow_unsolved=False, yes=True)
+
+
+@pytest.mark.parametrize("successes", [1, 31])
+def test_one_success_or_one_failure_is_enough(successes: int) -> None:
+    check_base_rate(BaseRate(successes=successes, samples=32), allow_unsolved=False, yes=False)
+
+
+def test_no_success_stops_when_one_was_due() -> None:
+    """.98^341 = .001019 and .98^342 = .000998: at a rate of at least .02 the 342nd failure is one too many."""
+    assert 0.98**342 < 0.001 < 0.98**341
+    health = Health(rate_low=0.02)
+    assert health.check(metrics(**NOTHING), 341) == ""
+    with pytest.raises(HealthAbort, match=r"no success in 342 samples, where at least 2\.0% were due") as caught:
+        health.check(metrics(**NOTHING), 1)
+    assert (caught.value.code, caught.value.exit_code) == ("E501", 5)
+
+
+def test_a_single_success_ends_the_watch_for_the_first_one() -> None:
+    health = Health(rate_low=0.02)
+    assert health.check(metrics(train__accuracy=1 / 32), 32) == ""
+    for _ in range(50):
+        assert health.check(metrics(**NOTHING), 32) == ""
+
+
+def test_a_healthy_run_at_a_low_rate_is_not_stopped_by_one_step_without_success() -> None:
+    """At .09, one 32-sample step in twenty has no success: .91^32 = .049."""
+    assert 0.91**32 == pytest.approx(0.049, abs=0.001)
+    health = Health(rate_low=0.09)
+    assert health.check(metrics(**NOTHING), 32) == ""
+
+
+def test_with_an_unknown_rate_a_lack_of_success_never_stops() -> None:
+    health = Health(rate_low=0.0)
+    for _ in range(1000):
+        assert health.check(metrics(**NOTHING), 32) == ""
+    assert not math.isnan(health.samples)
+
+
+@pytest.mark.parametrize("accuracy", [1.0, 0.0])
+def test_equal_rewards_never_stop_a_run_that_had_a_success(accuracy: float) -> None:
+    """After saturation every group is all right, and that is wanted."""
+    health = Health(rate_low=0.5)
+    assert health.check(metrics(train__accuracy=0.5), 32) == ""
+    for _ in range(200):
+        assert health.check(metrics(train__accuracy=accuracy, signal=0.0), 32) == ""
+
+
+@pytest.mark.parametrize("bad", [{"completions__clipped_ratio": 0.96}, {"found": 0.0}])
+def test_five_bad_steps_in_a_row_stop(bad: dict[str, float]) -> None:
+    health = Health(rate_low=0.0)
+    for _ in range(4):
+        assert health.check(metrics(**bad), 32) == ""
+    assert health.check(metrics(), 32) == ""  # a good one starts the count anew
+    for _ in range(4):
+        assert health.check(metrics(**bad), 32) == ""
+    with pytest.raises(HealthAbort, match="for 5 steps in a row") as caught:
+        health.check(metrics(**bad), 32)
+    assert caught.value.tries
+    assert caught.value.kept
+
+
+def test_at_the_edge_of_bad() -> None:
+    health = Health(rate_low=0.0)
+    for _ in range(20):
+        assert health.check(metrics(completions__clipped_ratio=0.95, found=1 / 32), 32) == ""
+
+
+def test_yes_makes_every_finding_a_warning() -> None:
+    health = Health(rate_low=0.5, yes=True)
+    assert health.check(metrics(**NOTHING), 9) == ""  # .5^9 = .00195
+    assert "no success in 10 samples" in health.check(metrics(**NOTHING), 1)
+    cut = Health(rate_low=0.0, yes=True)
+    assert [bool(cut.check(metrics(completions__clipped_ratio=1.0), 32)) for _ in range(6)] == [False] * 4 + [True] * 2
