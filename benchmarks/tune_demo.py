@@ -45,15 +45,18 @@ AT = (8, 12, 16)
 
 
 def dev_problems(task_seed: int, kind: str) -> list[Problem]:
+    """What every setting is read on: 40 of the example's kind, 5 of each other."""
     return builtin.dev_set(task_seed, kind, own=40, other=5)
 
 
 def by_kind(rows: Sequence[EvalRow]) -> dict[str, float]:
+    """Accuracy of each kind."""
     kinds = sorted({r.category for r in rows})
     return {k: sum(r.correct for r in rows if r.category == k) / sum(r.category == k for r in rows) for k in kinds}
 
 
 def run(setting: dict[str, Any], cache: dict[str, Any]) -> dict[str, Any]:
+    """Train with one setting; `cache` holds the example and the base model's dev accuracy by kind and task seed."""
     began = time.time()
     policy = policies.load("smollm2-135m", home=home(), offline=False)
     engine = NativeEngine(policy)
@@ -111,6 +114,7 @@ def run(setting: dict[str, Any], cache: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
+    """Run what is missing."""
     policies.set_threads(0)
     done = [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
     cache: dict[str, Any] = {}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import resource
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -99,3 +101,14 @@ def gradients(learner: Learner) -> Tensor:
 def apart(found: Tensor, expected: Tensor) -> float:
     """‖found − expected‖ / ‖expected‖."""
     return float((found - expected).detach().norm() / expected.detach().norm())
+
+
+@contextmanager
+def files_of_at_most(limit: int) -> Iterator[None]:
+    """Writing further than `limit` bytes into a file fails, as on a disk that is full."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -28,7 +28,7 @@ from oneshot.stages.setup import Setup, check_answers, load_setup, resolve_names
 from oneshot.stages.summary import headline, limits, peak_memory_gib, summarise
 from oneshot.types import Problem
 
-KIND = "mul_word"
+KIND = "add_word"
 """The kind of the example, frozen by `benchmarks/tune_demo.py` on dev problems of task seeds >= 100."""
 CANDIDATES = 24
 DEV, TEST = "builtin-dev", "builtin-test"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from oneshot.config.load import from_dict
+from oneshot.config.origins import show, value_of
 from oneshot.config.request import Request
 from oneshot.config.schema import Config
 from oneshot.data.problems import BUILTIN
@@ -64,11 +65,31 @@ def _of_model(model: str, config: Config, request: Request) -> dict[str, Any]:
 
 
 def _of_the_run(run: RunFolder, request: Request) -> Config:
-    """The run's configuration, with the evaluation settings given now."""
+    """The run's configuration, with the evaluation settings given now (its own limit is for inside the run).
+
+    Raises:
+        UsageError: E105 when something else is given that the run did otherwise.
+    """
     stored = from_dict(run.config(), where=str(run.path / "config.json"))
-    given = {k.partition(".")[2] for k in request.origins if k.startswith("evals.") and request.given(k)}
-    evals = replace(stored.evals, limit=0, **{name: getattr(request.config.evals, name) for name in given})
-    return replace(stored, evals=evals)
+    evals: dict[str, Any] = {"limit": 0}
+    for key in filter(request.given, request.origins):
+        section, _, name = key.partition(".")
+        before, now = value_of(stored, key), value_of(request.config, key)
+        if section == "evals":
+            evals[name] = now
+        elif before != now and key not in ("save.runs", "model.threads"):
+            raise UsageError(
+                f"{key} was {show(before)} in {run.path.name} and cannot be {show(now)} here: a run is measured as it "
+                "was trained, but for --evals.",
+                code="E105",
+                tries=("--evals.grader NAME   (to grade otherwise)", f"oneshot eval {_last(run)} --data FILE"),
+            )
+    threads = request.config.model.threads or stored.model.threads
+    return replace(stored, evals=replace(stored.evals, **evals), model=replace(stored.model, threads=threads))
+
+
+def _last(run: RunFolder) -> str:
+    return str(run.checkpoint_dir(max(run.checkpoints(), default=0)))
 
 
 def _of_run(run: RunFolder, config: Config, request: Request) -> dict[str, Any]:

@@ -151,5 +151,7 @@ def annotate(problem: Problem, verdict: Verdict) -> Mapping[str, Any]:
     """The built-in task's answer class; nothing for other problems."""
     if "operands" not in problem.meta or "kind" not in problem.meta:
         return {}
-    parsed = None if verdict.extracted is None else numbers.parse(verdict.extracted)
-    return {"answer_class": builtin.answer_class(problem.meta, None if parsed is None else parsed.value)}
+    if verdict.extracted is None:
+        return {"answer_class": builtin.answer_class(problem.meta, None)}
+    parsed = numbers.parse(verdict.extracted)
+    return {"answer_class": "other" if parsed is None else builtin.answer_class(problem.meta, parsed.value)}

@@ -5,9 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
-import resource
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,7 +18,7 @@ from transformers import GemmaConfig, LlamaConfig, MistralConfig, Qwen2Config
 from oneshot.errors import DataError, MachineError
 from oneshot.model import policy as policies
 from oneshot.model.policy import Policy, attends_to_everything, dtype_of, load, save, set_threads
-from tests.parts import tiny_policy
+from tests.parts import files_of_at_most, tiny_policy
 from tests.tiny import save_tiny
 
 
@@ -31,17 +29,6 @@ def folder(tmp_path: Path) -> Path:
 
 def loaded(folder: Path, **options: Any) -> Policy:
     return load(str(folder), home=folder, offline=True, **options)
-
-
-@contextmanager
-def files_of_at_most(limit: int) -> Iterator[None]:
-    """Writing further than `limit` bytes into a file fails, as on a disk that is full."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_load(folder: Path) -> None:
@@ -98,7 +85,7 @@ def lose_a_matrix(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        (lambda f: (f / "config.json").unlink(), "cannot be loaded"),
+        (lambda f: (f / "config.json").unlink(), "it has no config.json"),
         (lambda f: (f / "model.safetensors").unlink(), "no file named model.safetensors"),
         (lambda f: (f / "tokenizer.json").write_text("{"), "cannot be loaded"),
         (lambda f: edit_config(f, model_type="t5"), "Unrecognized configuration class"),
@@ -113,6 +100,13 @@ def test_a_folder_without_a_usable_model(folder: Path, damage: Callable[[Path], 
     with pytest.raises(DataError, match=said) as caught:
         loaded(folder)
     assert (caught.value.code, caught.value.exit_code) == ("E304", 4)
+
+
+@pytest.mark.parametrize("name", ["./no-such-folder", "/no/such/folder", "no/such/folder"])
+def test_a_path_where_there_is_nothing(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DataError, match=f"there is no model folder {name}") as caught:
+        load(name, home=tmp_path, offline=True)
+    assert caught.value.code == "E304"
 
 
 def test_a_hub_name_offline(tmp_path: Path) -> None:

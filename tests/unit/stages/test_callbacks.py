@@ -1,0 +1,188 @@
+"""What happens after a step: when it is due, in which order, and that a stop saves first."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+
+from oneshot.errors import HealthAbort, Stopped
+from oneshot.record import RunFolder
+from oneshot.stages.callbacks import Every, Stopping, Watching, due, in_order
+from oneshot.stages.display import Lines
+from oneshot.stages.preflight import Health
+from oneshot.stages.session import failing
+from oneshot.stages.signals import StopRequest, stop_requests, stops_at_once
+from oneshot.stages.watch import rollout_metrics
+from oneshot.types import Completion, Group, Problem, Verdict
+from tests.unit.stages.parts import metrics, problems
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunFolder:
+    made = RunFolder.create(tmp_path, "x", {}, [])
+    made.write_example(problems(1))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("every", "steps", "when"), [(0, 6, [6]), (2, 6, [2, 4, 6]), (4, 6, [4, 6]), (9, 6, [6]), (1, 3, [1, 2, 3])]
+)
+def test_when_something_is_due(every: int, steps: int, when: list[int]) -> None:
+    assert [step for step in range(1, steps + 1) if due(step, every, steps)] == when
+    seen: list[int] = []
+    callback = Every(every, steps, seen.append)
+    for step in range(1, steps + 1):
+        callback(step, {})
+    assert seen == when
+
+
+def test_callbacks_run_in_order_until_one_raises() -> None:
+    seen: list[str] = []
+
+    def stopping(step: int, metrics: object) -> None:
+        raise Stopped("x", exit_code=75)
+
+    callbacks = in_order([lambda s, m: seen.append("first"), stopping, lambda s, m: seen.append("never")])
+    with pytest.raises(Stopped):
+        callbacks(1, {})
+    assert seen == ["first"]
+
+
+def test_a_health_finding_is_saved_and_told_before_the_run_ends(run: RunFolder) -> None:
+    saved: list[int] = []
+    watching = Watching(run, Lines(quiet=True), Health(rate_low=0.5), 32, saved.append)
+    with pytest.raises(HealthAbort):
+        watching(3, metrics(train__accuracy=0.0))
+    assert saved == [3]
+    assert [(e["kind"], e["step"]) for e in run.events()] == [("health", 3)]
+
+
+def test_with_yes_the_finding_is_an_event_and_a_warning(run: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    saved: list[int] = []
+    Watching(run, Lines(), Health(rate_low=0.5, yes=True), 32, saved.append)(3, metrics(train__accuracy=0.0))
+    assert saved == []
+    assert run.events()[0]["kind"] == "health"
+    assert capsys.readouterr().err.startswith("warning: no success in 32 samples")
+
+
+@pytest.mark.parametrize(("kind", "code"), [(signal.SIGTERM, 75), (signal.SIGINT, 130)])
+def test_a_stop_signal_ends_the_run_after_its_step_is_saved(run: RunFolder, kind: int, code: int) -> None:
+    saved: list[int] = []
+    with stop_requests() as stop:
+        stopping = Stopping(run, stop, saved.append)
+        stopping(1, {})
+        os.kill(os.getpid(), kind)
+        assert saved == []  # nothing happens in the middle of a step
+        with pytest.raises(Stopped, match="after step 2") as caught:
+            stopping(2, {})
+    assert saved == [2]
+    assert caught.value.exit_code == code
+    assert caught.value.tries == (f"oneshot train --resume {run.path}",)
+    assert run.events()[0] | {"time": 0} == {"time": 0, "attempt": 0, "kind": "stop", "step": 2, "signal": kind}
+
+
+def test_a_second_ctrl_c_stops_at_once_and_a_second_sigterm_does_not() -> None:
+    stop = StopRequest()
+    stop.handle(signal.SIGTERM, None)
+    stop.handle(signal.SIGTERM, None)
+    assert stop.exit_code == 75
+    with pytest.raises(KeyboardInterrupt):
+        stop.handle(signal.SIGINT, None)
+    assert StopRequest().exit_code == 0
+
+
+def test_handlers_are_put_back() -> None:
+    before = [signal.getsignal(kind) for kind in (signal.SIGINT, signal.SIGTERM)]
+    with stop_requests():
+        assert signal.getsignal(signal.SIGTERM) != before[1]
+    assert [signal.getsignal(kind) for kind in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_outside_the_main_thread_nothing_is_caught() -> None:
+    seen: list[object] = []
+
+    def work() -> None:
+        with stop_requests() as stop:
+            seen.append(stop.signal)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "why"), [(signal.SIGTERM, 75, "a stop signal"), (signal.SIGINT, 130, "Ctrl-C")]
+)
+def test_outside_the_loop_a_stop_signal_ends_the_run_at_once(run: RunFolder, kind: int, code: int, why: str) -> None:
+    with pytest.raises(Stopped, match=f"stopped by {why}") as caught, failing(run):
+        os.kill(os.getpid(), kind)
+        raise AssertionError("not reached")
+    assert caught.value.exit_code == code
+    assert caught.value.tries == (f"oneshot train --resume {run.path}",)
+    assert run.status()["state"] == "stopped"
+
+
+def test_there_is_no_resume_line_before_there_is_an_example(tmp_path: Path) -> None:
+    run = RunFolder.create(tmp_path, "x", {}, [])
+    with pytest.raises(Stopped) as caught, stops_at_once(run):
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert caught.value.tries == ()
+
+
+@pytest.mark.parametrize(
+    ("error", "state"),
+    [
+        (HealthAbort("x"), "failed"),
+        (ZeroDivisionError(), "failed"),
+        (Stopped("x", exit_code=75), "stopped"),
+        (KeyboardInterrupt(), "stopped"),
+    ],
+)
+def test_a_run_that_does_not_end_by_itself_says_so(run: RunFolder, error: BaseException, state: str) -> None:
+    with pytest.raises(type(error)), failing(run):
+        assert run.status()["state"] == "running"
+        raise error
+    assert run.status()["state"] == state
+
+
+def test_a_run_that_ends_by_itself_keeps_the_state_it_wrote(run: RunFolder) -> None:
+    with failing(run):
+        run.write_status(state="done")
+    assert run.status()["state"] == "done"
+
+
+def group(number: int, rewards: list[int], tokens: int, finished: bool = True) -> Group:
+    completions = tuple(
+        Completion(
+            tokens=(1,) * (tokens + i),
+            logprobs=(-1.0,) * (tokens + i),
+            text="",
+            finished=finished,
+            reward=float(reward),
+            verdict=Verdict(correct=bool(reward), extracted="7" if reward else None, method="boxed"),
+        )
+        for i, reward in enumerate(rewards)
+    )
+    return Group(
+        id=number,
+        problem=Problem(id="p", prompt="?", answer="7"),
+        prompt_tokens=(1,),
+        completions=completions,
+        policy_version=0,
+    )
+
+
+def test_the_metrics_of_two_groups_worked_by_hand() -> None:
+    seen = rollout_metrics([group(0, [1, 0], 3), group(1, [0, 0], 5, finished=False)])
+    assert seen["reward"] == seen["train/accuracy"] == seen["found"] == 0.25
+    assert seen["reward_std"] == 0.25  # the mean of 1/2 and 0
+    assert seen["frac_reward_zero_std"] == seen["signal"] == 0.5
+    assert seen["completions/mean_length"] == 4.5  # 3, 4, 5, 6
+    assert seen["completions/max_length"] == 6
+    assert seen["completions/clipped_ratio"] == 0.5
+    assert seen["num_tokens"] == 18

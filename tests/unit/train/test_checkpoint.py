@@ -1,0 +1,153 @@
+"""Saving: what is kept, what a full disk leaves, and what damage is called."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from safetensors.torch import save_file
+
+from oneshot.errors import MachineError, UsageError
+from oneshot.model import policy as policies
+from oneshot.record import RunFolder
+from tests.parts import files_of_at_most, tiny_policy
+from tests.unit.train.runs import new_run, parts_of, restore, save, saved_weights, trained
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunFolder:
+    return new_run(tmp_path)
+
+
+@pytest.mark.parametrize(("keep", "kept"), [(1, [4]), (2, [3, 4]), (9, [1, 2, 3, 4]), (0, [4])])
+def test_the_last_checkpoints_are_kept(run: RunFolder, keep: int, kept: list[int]) -> None:
+    trained(run, steps=4, save_at=(1, 2, 3, 4), keep=keep)
+    assert run.checkpoints() == kept
+    assert restore(parts_of(run, steps=4)) == 4
+
+
+def test_a_later_checkpoint_of_a_killed_attempt_does_not_push_out_the_state_s_own(run: RunFolder) -> None:
+    trained(run, steps=2, save_at=(2,))
+    shutil.copytree(run.checkpoint_dir(2), run.checkpoint_dir(9))
+    trained(run, steps=3, save_at=(3,), keep=1)
+    assert run.checkpoints() == [3, 9]
+    assert restore(parts_of(run, steps=4)) == 3
+
+
+def test_without_optimiser_states_the_one_that_is_there_keeps_its_checkpoint(run: RunFolder) -> None:
+    trained(run, steps=1, save_at=(1,))
+    parts = parts_of(run, steps=3, keep=1, optimizer=False)
+    for step in (2, 3):
+        save(parts, step)
+    assert run.checkpoints() == [1, 3]
+    assert restore(parts_of(run, steps=4)) == 1
+
+
+def test_without_the_optimiser_there_is_nothing_to_continue_from(run: RunFolder) -> None:
+    trained(run, steps=2, save_at=(1, 2), optimizer=False)
+    assert sorted(os.listdir(run.checkpoints_dir)) == ["checkpoint-1", "checkpoint-2"]
+    assert restore(parts_of(run, steps=4, optimizer=False)) == 0
+
+
+def test_a_checkpoint_is_a_plain_model_folder(run: RunFolder) -> None:
+    parts = trained(run, steps=1, save_at=(1,))
+    policy = policies.load(str(run.checkpoint_dir(1)), home=run.path, offline=True)
+    for name, tensor in parts.learner.policy.model.state_dict().items():
+        assert tensor.equal(policy.model.state_dict()[name].cpu()), name
+    assert "lm_head.weight" not in saved_weights(run, 1)  # tied, so saved once
+
+
+def test_room_for_one_more(run: RunFolder) -> None:
+    parts = parts_of(run, steps=1, keep=2)
+    size = 4 * 26_912  # bytes: 260 · 32 for the words, twice 9,280 for the layers, 32 for the norm
+    assert parts.checkpoints.bytes_needed(parts.learner) == 3 * size + 4 * size
+    parts.checkpoints.optimizer = False
+    assert parts.checkpoints.bytes_needed(parts.learner) == 3 * size
+
+
+def assert_whole_at(run: RunFolder, step: int, checkpoints: list[int]) -> None:
+    """Only whole checkpoints and one state are there, and a run continues from `step`."""
+    expected = sorted([f"checkpoint-{i}" for i in checkpoints] + ["last_state"])
+    assert sorted(os.listdir(run.checkpoints_dir)) == expected
+    for number in checkpoints:
+        policies.load(str(run.checkpoint_dir(number)), home=run.path, offline=True)
+    assert restore(parts_of(run, steps=9)) == step
+
+
+# A checkpoint's weights take 107 kB and the moments 215 kB, so the second limit lets the first through.
+@pytest.mark.parametrize(("limit", "checkpoints"), [(50_000, [1, 2]), (150_000, [1, 2, 3])])
+def test_a_disk_that_fills_up(run: RunFolder, limit: int, checkpoints: list[int]) -> None:
+    parts = trained(run, steps=3, save_at=(1, 2))
+    with files_of_at_most(limit), pytest.raises(MachineError, match="could not be written") as caught:
+        save(parts, 3)
+    assert (caught.value.code, caught.value.exit_code) == ("E202", 3)
+    assert "whole" in caught.value.kept
+    assert_whole_at(run, 2, checkpoints)
+    save(parts, 3)  # there is room again
+    assert_whole_at(run, 3, [2, 3])
+
+
+def test_no_space_left_as_the_system_says_it(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = trained(run, steps=2, save_at=(1,))
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(parts.learner.policy.model, "save_pretrained", full)
+        with pytest.raises(MachineError, match="No space left on device") as caught:
+            save(parts, 2)
+    assert caught.value.code == "E202"
+    assert_whole_at(run, 1, [1])
+
+
+def test_the_old_state_comes_back_when_the_new_one_cannot_take_its_place(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = trained(run, steps=2, save_at=(1,))
+    rename = os.replace
+
+    def fails_once(source: Path, target: Path) -> None:
+        if Path(target) == run.last_state_dir and Path(source).name != ".last_state-old":
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        rename(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", fails_once)
+        with pytest.raises(MachineError, match="optimiser state could not be written"):
+            save(parts, 2)
+    assert_whole_at(run, 1, [1, 2])
+
+
+def test_a_checkpoint_that_is_gone(run: RunFolder) -> None:
+    trained(run, steps=2, save_at=(2,))
+    shutil.rmtree(run.checkpoint_dir(2))
+    with pytest.raises(UsageError, match="is gone, so the run cannot be continued from step 2") as caught:
+        restore(parts_of(run, steps=4))
+    assert (caught.value.code, caught.value.exit_code) == ("E107", 2)
+
+
+def test_damaged_and_foreign_weights(run: RunFolder) -> None:
+    trained(run, steps=1, save_at=(1,))
+    file = run.checkpoint_dir(1) / "model.safetensors"
+    good, tensors = file.read_bytes(), saved_weights(run, 1)
+    lost = dict(list(tensors.items())[1:])
+    other = tiny_policy(hidden=16).model.get_decoder().norm.weight.detach()
+    cases = {
+        "cannot be used": lambda: file.write_bytes(good[:5000]),
+        r"does not hold this model's weights: \['model.embed_tokens.weight'\]": lambda: save_file(lost, file),
+        r"does not hold this model's weights: \['model.extra'\]": lambda: save_file(
+            {**tensors, "model.extra": other}, file
+        ),
+        "cannot be used.*": lambda: save_file({**tensors, "model.norm.weight": other}, file),
+    }
+    for said, damage in cases.items():
+        damage()
+        with pytest.raises(UsageError, match=said) as caught:
+            restore(parts_of(run, steps=4))
+        assert caught.value.code == "E107"
+    file.write_bytes(good)
+    assert restore(parts_of(run, steps=4)) == 1
