@@ -141,13 +141,12 @@ def _comparison(evals: Mapping[tuple[str, str], Rows]) -> tuple[str, str]:
 
 
 def _curve_task(evals: Mapping[tuple[str, str], Rows], compared: str) -> str:
-    """The task with most readings that is not the final comparison, unless that is the only one."""
+    """The task with most readings; of equals, one that is not the final comparison."""
     tasks: dict[str, int] = {}
     for task, checkpoint in evals:
         if step_of(checkpoint) is not None:
             tasks[task] = tasks.get(task, 0) + 1
-    others = {task: count for task, count in tasks.items() if task != compared} or tasks
-    return max(others, key=lambda name: (others[name], name)) if others else ""
+    return max(tasks, key=lambda name: (tasks[name], name != compared, name), default="")
 
 
 def _curves(facts: Facts, readings: Mapping[str, Rows]) -> dict[str, list[Reading]]:

@@ -61,21 +61,35 @@ def main(request: Request) -> int:
         sampled = _sampled(setup, dev, run) if request.verb_flags.get("full") else None
         phases.end("evaluate base")
         rate = BaseRate(successes=chosen.successes, samples=chosen.samples)
+        run.event("preflight", **rate.as_dict())
         shown.note(f"training: {config.optim.steps} steps")
         train(session, rate)
         phases.end("train")
-        shown.note(f"test: reading the same {len(test)} problems with the trained model")
-        measure(setup, test, run, TEST, f"checkpoint-{config.optim.steps}")
-        again = _sampled(setup, dev, run) if sampled else None
-        phases.end("evaluate trained")
-        summary = _summary(session, rate, phases, {"base": sampled, "trained": again} if sampled else {})
-        run.write_json("summary.json", summary)
-        page.write(run)
-        run.write_status(state="done")
+        summary = finish(session, rate, phases, sampled)
+    tell(request, run, summary)
+    return 0
+
+
+def finish(session: Session, rate: BaseRate, phases: Phases, sampled: dict[str, float] | None = None) -> dict[str, Any]:
+    """Read test with the trained model, then write the summary and the page. Also ends a demo that was resumed."""
+    setup, run, config = session.setup, session.run, session.setup.config
+    test = builtin.test_set(config.data.task_seed, session.problems[0])
+    session.shown.note(f"test: reading the same {len(test)} problems with the trained model")
+    measure(setup, test, run, TEST, f"checkpoint-{config.optim.steps}")
+    again = _sampled(setup, session.held_out, run) if sampled else None
+    phases.end("evaluate trained")
+    summary = _summary(session, rate, phases, {"base": sampled, "trained": again} if sampled else {})
+    run.write_json("summary.json", summary)
+    run.write_status(state="done")
+    page.write(run)
+    return summary
+
+
+def tell(request: Request, run: RunFolder, summary: dict[str, Any]) -> None:
+    """The table of rungs and kinds, then the headline."""
     if not (request.json or request.quiet):
         print("\n" + say.table(summary), file=sys.stderr)
     say.result(request, run, summary)
-    return 0
 
 
 def _choose(setup: Setup, run: RunFolder, note: Any) -> Probed:
@@ -120,11 +134,11 @@ def _summary(session: Session, rate: BaseRate, phases: Phases, sampled: dict[str
     steps = config.optim.steps
     base = run.read_eval(TEST, "base")[1]
     trained = run.read_eval(TEST, f"checkpoint-{steps}")[1]
-    compared = summarise(base, trained, own=KIND)
+    compared = summarise(base, trained, own=example.category)
     metrics = run.metrics()
     return {
         "schema": "oneshot.summary/1",
-        "headline": headline(compared, LABELS[KIND]),
+        "headline": headline(compared, LABELS[example.category]),
         "model": config.model.name,
         "example": {
             "prompt": example.prompt,

@@ -121,7 +121,8 @@ class LivePanel:
             "length", f"{metrics['completions/mean_length']:.0f} tokens, {metrics['completions/clipped_ratio']:.0%} cut"
         )
         table.add_row("a response", Text(printable(sample)[:160], style="dim", overflow="fold"))
-        bar = ProgressBar(total=steps, completed=step)
+        bar = Table.grid(expand=True)  # a bare bar ends without a line break and swallows the next row
+        bar.add_row(ProgressBar(total=steps, completed=step))
         title = f"step {step} of {steps} · {duration(time.monotonic() - self.began)} · left {duration(left)}"
         self.live.update(Panel(Group(bar, table), title=title, title_align="left"))
 

@@ -13,7 +13,7 @@ from oneshot.data import readers
 from oneshot.data.problems import BUILTIN, load
 from oneshot.errors import UsageError
 from oneshot.report import page
-from oneshot.stages import resume, say
+from oneshot.stages import demo, resume, say
 from oneshot.stages.display import display
 from oneshot.stages.evaluation import measure
 from oneshot.stages.plan import dry_run
@@ -59,10 +59,13 @@ def main(request: Request) -> int:
         if unseen:
             measure(setup, unseen, run, session.task, f"checkpoint-{config.optim.steps}")
         phases.end("train")
+        if rate and (demo.TEST, "base") in run.evals():  # a demo that was stopped ends as a demo
+            demo.tell(request, run, demo.finish(session, rate, phases))
+            return 0
         summary = _summary(session, rate, phases)
         run.write_json("summary.json", summary)
-        page.write(run)
         run.write_status(state="done")
+        page.write(run)
     say.result(request, run, summary)
     return 0
 

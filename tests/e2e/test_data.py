@@ -56,7 +56,7 @@ def test_equal_rows_are_merged_and_it_is_said(start: OneShot, tiny: Path, tmp_pa
 
 def test_an_evaluation_merges_nothing(oneshot: OneShot, tiny: Path, tmp_path: Path) -> None:
     pool = write_pool(tmp_path / "copies.jsonl", [{"prompt": "How much is 3?", "answer": "3"}] * 5)
-    assert oneshot("eval", tiny, "--data", pool, "--json").json["n"] == 5
+    assert oneshot("eval", tiny, "--data", pool, "--evals.max-new-tokens", "4", "--json").json["n"] == 5
 
 
 def test_a_parquet_file_as_verl_writes_it(start: OneShot, tiny: Path, tmp_path: Path) -> None:

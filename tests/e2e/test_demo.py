@@ -154,3 +154,26 @@ def test_ctrl_c(show: OneShot, graded: Callable[..., None], monkeypatch: pytest.
     assert ("try: oneshot train --resume" in told.err) == (when == "training")
     assert run.status()["state"] == "stopped"
     assert run.checkpoints() == ([1] if when == "training" else [])
+
+
+def test_a_stopped_demo_goes_on_as_a_demo(
+    show: OneShot, oneshot: OneShot, graded: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graded(one_in(3))
+    whole = show("--json")
+    step = RunFolder.step
+
+    def stopped(run: RunFolder, number: int, *rest: Any) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        step(run, number, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunFolder, "step", stopped)
+        assert show().code == 75
+    told = oneshot("train", "--resume", "--yes", "--json")
+    assert told.code == 0, told.err
+    assert told.run.status()["state"] == "done"
+    timed = ("times", "peak_memory_gib", "run")
+    assert {k: v for k, v in told.json.items() if k not in timed} == {
+        k: v for k, v in whole.json.items() if k not in timed
+    }

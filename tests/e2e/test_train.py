@@ -180,7 +180,8 @@ def test_a_recipe_and_flags_together(oneshot: OneShot, tiny: Path, tmp_path: Pat
     recipe = tmp_path / "mine.toml"
     recipe.write_text(
         f'[model]\nname = "{tiny}"\nthreads = 1\n[data]\nexample = "Say 5."\nanswer = "5"\nallow_unsolved = true\n'
-        '[reward]\nname = "final-number"\n[rollout]\ngroups = 1\ngroup_size = 2\nmax_new_tokens = 4\n[optim]\nsteps = 9\n',
+        '[reward]\nname = "final-number"\n[rollout]\ngroups = 1\ngroup_size = 2\nmax_new_tokens = 4\n'
+        "[optim]\nsteps = 9\n",
         "utf-8",
     )
     told = oneshot("train", "-c", recipe, "--steps", "1", "--algorithm", "dr_grpo", "--name", "Mine!", "--out", "here")

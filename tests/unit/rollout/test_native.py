@@ -106,6 +106,8 @@ def test_a_request_gets_the_same_response_wherever_it_is_decoded(policy: Policy)
     for other in (backwards, small_blocks, one_block):
         assert [c.tokens for c in other] == [c.tokens for c in together]
         assert_close(other, together)
+    few = sample(policy, requests[3:8], HOT)
+    assert [c.tokens for c in few] == [c.tokens for c in together[3:8]]
     assert [c.tokens for c in alone] == [c.tokens for c in together[::5]]
     assert_close(alone, together[::5])
     assert len({c.tokens for c in together}) > 40
@@ -162,18 +164,33 @@ def test_dropping_rows_early_or_never_makes_no_difference(policy: Policy, monkey
         assert [c.tokens for c in found] == [c.tokens for c in expected]
 
 
-def test_equal_prompts_are_prefilled_once(unending: Policy, monkeypatch: pytest.MonkeyPatch) -> None:
-    widths = []
+@pytest.fixture
+def shapes(unending: Policy, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
+    """The shape of the token ids of every forward."""
+    seen: list[tuple[int, ...]] = []
     original = type(unending.decoder).forward
 
     def spy(self: object, input_ids: torch.Tensor, **options: object) -> object:
-        widths.append(tuple(input_ids.shape))
+        seen.append(tuple(input_ids.shape))
         return original(self, input_ids=input_ids, **options)
 
     monkeypatch.setattr(type(unending.decoder), "forward", spy)
+    return seen
+
+
+def test_equal_prompts_are_prefilled_once(unending: Policy, shapes: list[tuple[int, ...]]) -> None:
     sample(unending, [(PROMPTS[0], i) for i in range(20)] + [(PROMPTS[1], i) for i in range(4)], HOT)
-    assert widths[0] == (2, 6)
-    assert widths[1] == (24, 1)
+    assert shapes[0] == (2, 6)
+    assert shapes[1:] == [(24, 1)] * (HOT.max_new_tokens - 1)
+
+
+@pytest.mark.parametrize("batch", [1, 16, 64])
+def test_no_block_is_narrower_than_the_rows_that_round_alike(
+    unending: Policy, shapes: list[tuple[int, ...]], batch: int
+) -> None:
+    sample(unending, [(PROMPTS[0], i) for i in range(17)], HOT, batch=batch)
+    assert {rows for rows, tokens in shapes if tokens == 1} == ({17} if batch == 64 else {native.MIN_ROWS})
+    assert len([tokens for _, tokens in shapes if tokens > 1]) == (1 if batch == 64 else 2)  # blocks
 
 
 def test_order_text_and_the_count_of_tokens(policy: Policy) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from oneshot.errors import DataError
 from oneshot.stages.probe import Probed, choose, closest_to_half
-from tests.unit.stages.parts import ScriptedEngine, problems, prober
+from tests.unit.stages.parts import ScriptedEngine, prober, problems
 
 
 def counts(found: list[Probed]) -> list[tuple[int, int]]:

@@ -64,7 +64,7 @@ def test_a_reference_that_cannot_be_matched_names_its_line() -> None:
     with pytest.raises(DataError, match=r"^f\.jsonl, line 2: the grader 'boxed' does not accept .*'nan'") as caught:
         check_answers(names, [good, bad])
     assert (caught.value.code, caught.value.exit_code) == ("E302", 4)
-    with pytest.raises(DataError, match="^the grader"):  # a single example needs no line
+    with pytest.raises(DataError, match=r"^the grader"):  # a single example needs no line
         check_answers(names, [bad])
 
 
