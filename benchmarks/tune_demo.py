@@ -21,7 +21,7 @@ from oneshot.data.packing import pack
 from oneshot.data.prompts import render
 from oneshot.data.tasks import builtin
 from oneshot.model import policy as policies
-from oneshot.rewards.functions import VERIFIERS
+from oneshot.rewards.functions import build_verifier
 from oneshot.rollout.collect import collect
 from oneshot.rollout.native import NativeEngine
 from oneshot.stages.evaluation import evaluate
@@ -60,7 +60,7 @@ def run(setting: dict[str, Any], cache: dict[str, Any]) -> dict[str, Any]:
     began = time.time()
     policy = policies.load("smollm2-135m", home=home(), offline=False)
     engine = NativeEngine(policy)
-    verify, strict = VERIFIERS.build("final-number"), VERIFIERS.build("boxed")
+    verify, strict = build_verifier("number"), build_verifier("math")
     algorithm = configured(ALGORITHMS.build("grpo"), {"kl": setting["kl"], "entropy": setting["entropy"]})
     sampling = Sampling(
         temperature=setting.get("temperature", 1.0), max_new_tokens=setting["limit"], seed=setting["seed"]

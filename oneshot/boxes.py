@@ -6,7 +6,11 @@ import re
 from typing import NamedTuple
 
 # A row break is skipped as a whole, so that the brace in `\\{` counts; an over-escaped `\\boxed{` still opens a box.
-_TOKEN = re.compile(r"\\boxed\s*\{|\\[{}]|\\\\(?!boxed)|[{}]")
+_TOKEN = re.compile(
+    r"\\(?:boxed|fbox)\s{0,9}\{"
+    r"|\\(?:boxed|fbox)\s{0,9}(?P<bare>[-+]?[0-9](?:[0-9.,/]{0,98}[0-9])?|[A-Za-z](?![A-Za-z0-9]))"
+    r"|\\[{}]|\\\\(?!boxed|fbox)|[{}]"
+)
 
 
 class Box(NamedTuple):
@@ -21,10 +25,10 @@ def boxes(text: str) -> list[Box]:
     r"""Every complete `\boxed{...}` of `text`, ordered by where it starts; time linear in the text.
 
     Braces nest; `\{` and `\}` are characters, not braces. A box that is never closed is not complete, and does not
-    hide a complete one inside it or before it. `\boxed 5` and `\fbox{5}` are not boxes.
+    hide a complete one inside it or before it. `\fbox{5}` and `\boxed 5` (a numeral or one letter) are boxes too.
     """
     opened: list[tuple[int, int] | None] = []  # (start of \boxed, start of its content), or None for a plain brace
-    found: list[tuple[int, int, int]] = []
+    found: list[tuple[int, int, int, int]] = []  # bounds of the box, bounds of its content
     for token in _TOKEN.finditer(text):
         word = token.group()
         if word == "{":
@@ -32,7 +36,9 @@ def boxes(text: str) -> list[Box]:
         elif word == "}":
             box = opened.pop() if opened else None
             if box:
-                found.append((box[0], token.end(), box[1]))
-        elif word.startswith("\\boxed"):
+                found.append((box[0], token.end(), box[1], token.start()))
+        elif token["bare"]:
+            found.append((token.start(), token.end(), token.start("bare"), token.end()))
+        elif word.startswith(("\\boxed", "\\fbox")):
             opened.append((token.start(), token.end()))
-    return [Box(start, end, text[inner : end - 1]) for start, end, inner in sorted(found)]
+    return [Box(start, end, text[inner:outer]) for start, end, inner, outer in sorted(found)]

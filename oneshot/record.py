@@ -3,7 +3,8 @@
     runs/1121-1405-pi1-7f3a/
       config.json  env.json  status.json  summary.json  example.jsonl  selection.jsonl  history.jsonl
       metrics.jsonl  events.jsonl  rollouts/step_000012.jsonl.gz  checkpoints/checkpoint-12/  checkpoints/last_state/
-      evals/<task>/<checkpoint>/{results.json, samples.jsonl.gz}  logs/attempt_1/main.log  report.html
+      evals/<task>/<checkpoint>/{results.json, samples.jsonl.gz}  regrade/<grader>.json
+      logs/attempt_1/main.log  report.html
 
 Files are replaced atomically; `metrics.jsonl` and `events.jsonl` only grow. Metric values that are not finite are null.
 """
@@ -13,7 +14,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +32,7 @@ STATES = ("running", "done", "stopped", "failed")
 
 
 class RunFolder:
-    """One run on disk. Make it with `create` or `open`; every write of a run goes through it.
-
-    Example: `run = RunFolder.create(Path("runs"), "pi1", config, sys.argv)`.
-    """
+    """One run on disk. Make it with `create` or `open`; every write of a run goes through it."""
 
     def __init__(self, path: Path) -> None:
         """Wrap an existing folder; reads and writes nothing but the attempt number."""
@@ -127,7 +125,7 @@ class RunFolder:
 
     def start_attempt(self) -> int:
         """Begin a new attempt (1 for the first): makes `logs/attempt_N/main.log`, clears leftovers of a killed one."""
-        for folder in (self.path, self.path / "rollouts", *self.path.glob("evals/*/*")):
+        for folder in (self.path, self.path / "rollouts", self.path / "regrade", *self.path.glob("evals/*/*")):
             files.remove_leftovers(folder)
         self.attempt += 1
         with full_disk(self.log_path):
@@ -196,20 +194,25 @@ class RunFolder:
 
     def evals(self) -> list[tuple[str, str]]:
         """(task, checkpoint) of every evaluation; steps in numeric order, `base` first."""
-        found = []
-        for path in self.path.glob("evals/*/*/results.json"):
-            results = files.read_json(path)
-            found.append((str(results["task"]), str(results["checkpoint"])))
+        results = map(files.read_json, self.path.glob("evals/*/*/results.json"))
+        found = [(str(result["task"]), str(result["checkpoint"])) for result in results]
         return sorted(found, key=lambda key: (key[0], names.checkpoint_number(key[1]), key[1]))
 
     def _eval_dir(self, task: str, checkpoint: str) -> Path:
         return self.path / "evals" / names.file_name(task) / names.file_name(checkpoint)
 
+    def write_regrade(self, grader: str, body: Mapping[str, Any]) -> Path:
+        """Write what another grader says of the recorded responses; returns the file. `MachineError` E202."""
+        name = f"regrade/{names.file_name(grader)}.json"
+        self.write_json(name, body)
+        return self.path / name
+
     # Example, selection, history, checkpoints
 
     def write_example(self, problems: Sequence[Problem], extra: Mapping[str, Any] | None = None) -> None:
         """The training example(s), each with the same `extra` keys (provenance, base rate)."""
-        self._write_lines("example.jsonl", [files.plain(problem) | dict(extra or {}) for problem in problems])
+        rows = [files.plain(problem) | dict(extra or {}) for problem in problems]
+        files.write_bytes(self.path / "example.jsonl", files.json_lines(rows))
 
     def example(self) -> list[dict[str, Any]]:
         """What `write_example` wrote; empty before."""
@@ -217,14 +220,11 @@ class RunFolder:
 
     def write_selection(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """The probed candidates, one row each."""
-        self._write_lines("selection.jsonl", rows)
+        files.write_bytes(self.path / "selection.jsonl", files.json_lines(rows))
 
     def selection(self) -> list[dict[str, Any]]:
         """What `write_selection` wrote; empty before."""
         return files.read_lines(self.path / "selection.jsonl")
-
-    def _write_lines(self, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
-        files.write_bytes(self.path / name, files.json_lines(rows))
 
     @property
     def history_path(self) -> Path:

@@ -38,10 +38,14 @@ class Verdict:
     extracted: str | None
     """The answer text found in the response; None where there is none."""
     method: str
-    """Which rule decided: `boxed`, `final-number`, `exact`, `numeric`, `none`, ..."""
+    """Which rule decided: `text`, `number`, `structure`, `expression`, `symbolic`, `exact`, ...; `none` without an answer."""
     status: str = "ok"
     """`ok`, `no_answer`, `empty`, `undecided`, `timeout`, `memory` or `error`."""
     seconds: float = 0.0
+    score: float | None = None
+    """The number a user's function returned, which is the reward; None where the reward is 0/1 by `correct`."""
+    message: str = ""
+    """What there is to say about a status that is not `ok`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,8 +62,9 @@ class Completion:
     verdict: Verdict | None = None
 
     def scored(self, verdict: Verdict) -> Completion:
-        """The same completion with its verdict and the 0/1 reward that follows from it."""
-        return replace(self, verdict=verdict, reward=float(verdict.correct))
+        """The same completion with its verdict and the reward that follows from it."""
+        reward = float(verdict.correct) if verdict.score is None else verdict.score
+        return replace(self, verdict=verdict, reward=reward)
 
 
 @dataclass(frozen=True, kw_only=True)

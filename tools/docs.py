@@ -54,7 +54,7 @@ def _settings(verb: Verb) -> list[str]:
     if verb.base:
         lines += [f"The shipped recipe `{verb.base}` is read before everything else."]
     short = [f"`--{word}` is `{flag(key)}`" for word, key in shorts(verb).items() if word != key]
-    return [*lines, "Short names: " + ", ".join(short) + ".", ""]
+    return [*lines, *(["Short names: " + ", ".join(short) + "."] if short else []), ""]
 
 
 def _statuses() -> list[tuple[str, str]]:

@@ -33,10 +33,19 @@ def rollout_rows(step: int, groups: Sequence[Group]) -> list[dict[str, Any]]:
             "method": completion.verdict.method if completion.verdict else None,
             "status": completion.verdict.status if completion.verdict else None,
             "policy_version": group.policy_version,
+            **_said(completion.verdict),
         }
         for group in groups
         for sample, completion in enumerate(group.completions)
     ]
+
+
+def _said(verdict: Verdict | None) -> dict[str, Any]:
+    """Score and message, where there are any: a user's function gives them, and a failure its message."""
+    if verdict is None:
+        return {}
+    score = {} if verdict.score is None else {"score": verdict.score}
+    return score | ({"message": verdict.message} if verdict.message else {})
 
 
 def groups_from_rows(rows: Iterable[Mapping[str, Any]]) -> list[Group]:
@@ -69,7 +78,12 @@ def _completion(row: Mapping[str, Any]) -> Completion:
     verdict = None
     if row["method"] is not None:
         verdict = Verdict(
-            correct=row["correct"], extracted=row["extracted"], method=row["method"], status=row["status"]
+            correct=row["correct"],
+            extracted=row["extracted"],
+            method=row["method"],
+            status=row["status"],
+            score=row.get("score"),
+            message=row.get("message", ""),
         )
     return Completion(
         tokens=tuple(row["tokens"]),

@@ -26,7 +26,7 @@ def help_text(name: str, config: Config) -> str:
     if not verb.settings:
         return "\n".join(lines).rstrip()
     named = {key: f"  --{word:<22}" for word, key in shorts(verb).items()}
-    lines += ["Settings by a short name:"]
+    lines += ["Settings by a short name:" if named else "Settings:"]
     lines += [head + (_SEED if key == "seed" else flag(key)) for key, head in named.items()]
     lines += [f"  {flag(key)}" for key in verb.settings if key in KEYS and key not in named]
     sections = [s for s in verb.settings if s not in KEYS]

@@ -79,6 +79,8 @@ SHORT: Mapping[str, str] = {
 }
 """Short flag -> the setting it stands for."""
 
+GRADER = Flag("grader", "Grade with this: a grader's name (default: math) or file.py:function.", "NAME")
+
 VERBS: Mapping[str, Verb] = {
     "demo": Verb(
         "oneshot.stages.demo:main",
@@ -97,6 +99,20 @@ VERBS: Mapping[str, Verb] = {
         "oneshot.stages.recipes:main",
         "List, show or copy the recipes that come with the package.",
         positional=("list|show|copy", "[NAME]", "[DEST]"),
+    ),
+    "check": Verb(
+        "oneshot.stages.check:main",
+        "Probe a reward for what it should refuse and what it should accept.",
+        positional=("REWARD",),
+        flags=(Flag("answer", "Probe with this reference answer only.", "TEXT"),),
+        settings=("reward.timeout",),
+    ),
+    "grade": Verb(
+        "oneshot.stages.grade:main",
+        "Grade responses: rows with gold (or answer) and response; - is standard input. --json: one verdict a line.",
+        positional=("FILE.jsonl",),
+        flags=(GRADER, Flag("fail-under", "Exit 6 when a smaller share of the responses is right.", "X")),
+        settings=("reward.timeout",),
     ),
     "train": Verb(
         "oneshot.stages.train:main",
@@ -124,6 +140,13 @@ VERBS: Mapping[str, Verb] = {
             "save.runs",
         ),
         short={"data": "evals.source", "limit": "evals.limit"},
+    ),
+    "regrade": Verb(
+        "oneshot.stages.regrade:main",
+        "Grade the recorded responses of a run again, with any grader; says what would have changed.",
+        positional=("RUN",),
+        flags=(GRADER,),
+        settings=("reward.timeout", "save.runs"),
     ),
     "report": Verb(
         "oneshot.stages.report:main",

@@ -39,6 +39,7 @@ RULES: dict[str, Rule] = {
     "model.dtype": _one_of("auto", "float32", "bfloat16"),
     "model.threads": _at_least(0),
     "data.index": _at_least(-1),
+    "reward.timeout": _above(0),
     "algorithm.policy": _at_least(0),
     "algorithm.kl": _at_least(0),
     "algorithm.kl_kind": _one_of("k2", "k3"),

@@ -48,10 +48,13 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class RewardConfig:
-    """Which grader gives the 0/1 reward. It sees the response only."""
+    """Which grader gives the reward: 0 or 1, or the score of your own function. It sees the response only."""
 
-    name: str = "boxed"
-    """`boxed`: last complete \\boxed{}. `final-number`: last box, else the last number. `exact`: whole text."""
+    name: str = "math"
+    """`math` (last complete \\boxed{}), `math-lenient` (else what is stated as the answer), `number`, `choice`, `exact`
+    (whole text), `paper-train`, `paper-eval`, or your own function as `file.py:function`."""
+    timeout: float = 10.0
+    """Seconds a call of your own function may take; it is then stopped, and the run with it."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +138,7 @@ class EvalsConfig:
     batch: int = 64
     """Rows decoded at once."""
     grader: str = ""
-    """Grader at evaluation; empty means the reward's."""
+    """Grader at evaluation, a name or `file.py:function`; empty means the reward's."""
     suffix: str = ""
     """Text appended to the question at evaluation; the paper's evaluation has none."""
 

@@ -10,7 +10,8 @@ from oneshot.rewards.numbers import DECIMAL, POWER_OF_TEN
 
 MAX_RESPONSE = 200_000
 """Characters of a response that are looked at: its tail, since the answer is the last thing said."""
-_JOINT = re.compile(r"[\s$,;]*(?:(?:and|or)[\s$,;]*)?")
+_FILLER = r"(?:[\s$,;&]|\\\\?[()\[\],;]|\\q?quad(?![A-Za-z]))*"
+_JOINT = re.compile(rf"{_FILLER}(?:(?:\\text\{{ ?)?(and|or)(?: ?\}})?{_FILLER})?")
 _MAX_JOINT = 40
 
 # Spaces inside a number are capped, so that every pattern below is linear in the text.
@@ -26,13 +27,26 @@ _MINUS = "-\u2212\u2013"
 _CURRENCY = re.compile(rf"(?<=[{_MINUS}])\\?\$$")
 
 
-def last_box(response: str) -> str | None:
-    r"""The content of the last complete `\boxed{...}`; None where there is none.
+def visible(response: str) -> str:
+    """What a response says after its thoughts: all of it, or what follows `</think>`; empty while it is thinking."""
+    tail = response[-MAX_RESPONSE:]
+    if "</think>" in tail:
+        return tail.rpartition("</think>")[2]
+    return "" if "<think>" in response[:MAX_RESPONSE] else tail
+
+
+def boxed_answer(response: str) -> str | None:
+    r"""The content of the last complete `\boxed{...}` after any thoughts; None where there is none."""
+    return last_box(visible(response))
+
+
+def last_box(text: str) -> str | None:
+    r"""The content of the last complete `\boxed{...}` of a text; None where there is none.
 
     Boxes with nothing between them but spacing, commas, "and" or "or" are one list, `"4, -1"`, so that naming several
     values is not rewarded for the last of them; the same box repeated is said once.
     """
-    tail = response[-MAX_RESPONSE:]
+    tail = text[-MAX_RESPONSE:]
     found = boxes(tail)
     if not found:
         return None

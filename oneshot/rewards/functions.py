@@ -1,22 +1,36 @@
-r"""The graders `--reward` and `--grader` name: where the answer stands in a response, and when it is right.
+r"""The graders that `--reward` and `--grader` name: where the answer stands in a response, and when it is right.
 
 | name | reads | right when |
 | --- | --- | --- |
-| `boxed` | the last complete `\boxed{}`; without one there is no answer | same number or same text |
-| `final-number` | the last complete `\boxed{}` if there is any, else the last number | the same |
+| `math` | the last complete `\boxed{}`; without one there is no answer | mathematically equal (`compare.same`) |
+| `math-lenient` | the same, else what is stated without a box | the same |
+| `number` | the last complete `\boxed{}` if there is any, else the last number | the same |
+| `choice` | the same as `math-lenient`, else a last single letter | the same letter |
+| `math-symbolic` | as `math` | the same; what is undecided goes to math-verify in a killable process |
 | `exact` | the whole response, stripped | the same characters |
+| `paper-train` | as the paper's training reward does | as there, see `paper_train` |
+| `paper-eval` | as the paper's evaluation does | as there, see `paper_eval` |
 
-A text the first tier cannot compare counts as wrong and has status `undecided`. Nothing here raises.
+Text that no tier can compare counts as wrong and has status `undecided`. Nothing here raises.
 """
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
+from oneshot.errors import MachineError, UsageError
 from oneshot.registry import Registry
-from oneshot.rewards.extract import last_box, last_number
-from oneshot.rewards.verifier import MAX_ANSWER, same
+from oneshot.rewards import paper_eval, paper_train
+from oneshot.rewards.compare import same
+from oneshot.rewards.extract import boxed_answer, last_box, last_number, visible
+from oneshot.rewards.lenient import stated_answer
+from oneshot.rewards.symbolic import Symbolic
+from oneshot.rewards.text import MAX_ANSWER, compact
 from oneshot.types import Verdict, Verifier
 
 VERIFIERS: Registry[Verifier] = Registry("grader")
@@ -24,54 +38,159 @@ VERIFIERS: Registry[Verifier] = Registry("grader")
 Found = tuple[str | None, str]
 """The answer text, or None, and the rule that found it."""
 
+MAX_REMEMBERED = 65_536
+"""Pairs of answer and reference a grader remembers."""
 
-@dataclass
+
+class Graded(NamedTuple):
+    """A comparison: whether equal (None: undecided), the tier that decided, and the status of the verdict."""
+
+    equal: bool | None
+    method: str
+    status: str = "ok"
+
+
 class TextVerifier:
-    """A grader made of a way to find the answer and a way to compare it."""
+    """A grader made of a way to find the answer and a way to compare it, with what it decided before remembered."""
 
-    name: str
-    find: Callable[[str], Found]
-    compare: Callable[[str, str], bool | None]
-    states: Callable[[str], tuple[str, ...]]
-    """Responses that state a given answer; the grader must accept all of them (`verifier.self_check`)."""
+    def __init__(
+        self,
+        name: str,
+        find: Callable[[str], Found],
+        compare: Callable[[str, str], Graded],
+        states: Callable[[str], tuple[str, ...]] = lambda answer: (rf"\boxed{{{answer}}}",),
+    ) -> None:
+        """`states` names responses that state a given answer; the grader must accept them (`verifier.self_check`)."""
+        self.name = name
+        self.states = states
+        self._find = find
+        self._compare = compare
+        self._decided: dict[tuple[str, str], Graded] = {}
 
     def __call__(self, response: str, reference: str) -> Verdict:
-        """Grade one response. `method` is the rule that found the answer; `extracted` is cut to 2,000 characters."""
-        answer, method = self.find(response)
+        """Grade one response. `method` is the tier that decided; `extracted` is cut to 2,000 characters."""
+        start = time.perf_counter()
+        answer, rule = self._find(response)
         if answer is None:
-            return Verdict(correct=False, extracted=None, method="none", status="no_answer")
+            return Verdict(correct=False, extracted=None, method="none", status="no_answer", seconds=_since(start))
         if not answer.strip() or not reference.strip():
-            return Verdict(correct=False, extracted=answer[:MAX_ANSWER], method=method, status="empty")
-        decided = self.compare(answer, reference)
-        status = "undecided" if decided is None else "ok"
-        return Verdict(correct=decided is True, extracted=answer[:MAX_ANSWER], method=method, status=status)
+            graded = Graded(False, rule, "empty")
+        else:
+            graded = self._remembered(answer, reference)
+        return Verdict(
+            correct=graded.equal is True,
+            extracted=answer[:MAX_ANSWER],
+            method=graded.method,
+            status=graded.status,
+            seconds=_since(start),
+        )
+
+    def _remembered(self, answer: str, reference: str) -> Graded:
+        """One example has few distinct answers. A time-out may come out otherwise next time, so it is not kept."""
+        key = answer, reference
+        found = self._decided.get(key)
+        if found is None:
+            found = self._compare(answer, reference)
+            if found.status in ("ok", "undecided") and len(answer) <= MAX_ANSWER:
+                if len(self._decided) >= MAX_REMEMBERED:
+                    self._decided.clear()
+                self._decided[key] = found
+        return found
+
+
+def _since(start: float) -> float:
+    return time.perf_counter() - start
+
+
+def _in_process(answer: str, reference: str) -> Graded:
+    box = last_box(reference)
+    decision = same(answer, reference if box is None else box)
+    return Graded(decision.equal, decision.method, "undecided" if decision.equal is None else "ok")
 
 
 def _box(response: str) -> Found:
-    return last_box(response), "boxed"
+    return boxed_answer(response), "boxed"
 
 
 def _box_or_number(response: str) -> Found:
-    box = last_box(response)
-    return (box, "boxed") if box is not None else (last_number(response), "final-number")
+    box = boxed_answer(response)
+    return (box, "boxed") if box is not None else (last_number(visible(response)), "number")
 
 
-def _in_a_box(answer: str) -> str:
-    return rf"\boxed{{{answer}}}"
+def _box_or_stated(answer: str) -> tuple[str, ...]:
+    return rf"\boxed{{{answer}}}", f"The answer is {answer}."
 
 
-@VERIFIERS.register("boxed")
-def boxed() -> Verifier:
-    r"""The last complete `\boxed{}` of the response; strict."""
-    return TextVerifier("boxed", _box, same, lambda answer: (_in_a_box(answer),))
+@VERIFIERS.register("math")
+def math() -> Verifier:
+    r"""The last complete `\boxed{}` of the response, compared as mathematics; strict."""
+    return TextVerifier("math", _box, _in_process)
 
 
-@VERIFIERS.register("final-number")
-def final_number() -> Verifier:
+@VERIFIERS.register("math-lenient")
+def math_lenient() -> Verifier:
+    r"""The last complete `\boxed{}`; without one what is stated, or the last formula or number."""
+    return TextVerifier("math-lenient", stated_answer, _in_process)
+
+
+@VERIFIERS.register("math-symbolic")
+def math_symbolic(*, timeout: float = 2.0) -> Verifier:
+    """`math`, and what it leaves undecided is put to math-verify in a process that is killed after `timeout` seconds.
+
+    Raises:
+        MachineError: E204 when math-verify is not installed.
+    """
+    last = Symbolic(deadline=timeout)
+    if not last.available():
+        raise MachineError(
+            "the grader 'math-symbolic' needs the package math-verify.",
+            code="E204",
+            tries=("python -m pip install 'oneshot-rlvr[math]'",),
+        )
+
+    def compare(answer: str, reference: str) -> Graded:
+        graded = _in_process(answer, reference)
+        if graded.equal is not None:
+            return graded
+        decided, status = last(answer, reference)
+        return Graded(decided, "symbolic" if decided is not None else "none", status)
+
+    return TextVerifier("math-symbolic", _box, compare)
+
+
+@VERIFIERS.register("number")
+def number() -> Verifier:
     r"""The last complete `\boxed{}` if there is any, else the last number of the response."""
-    return TextVerifier(
-        "final-number", _box_or_number, same, lambda answer: (_in_a_box(answer), f"The answer is {answer}.")
-    )
+    return TextVerifier("number", _box_or_number, _in_process, _box_or_stated)
+
+
+_CHOICE = re.compile(r"(?<![A-Za-z])\(?([A-J])\)?(?=[).:,;!?]|\s|$)")
+
+
+def letter(text: str) -> str | None:
+    r"""The letter of a multiple-choice answer: of `C`, `(C)`, `\text{(C)}`, `C. 14`, `(C) 14`; None without one."""
+    plain = re.sub(r"\\(?:text|textbf|mathrm|mathbf)|[{}$*]", "", compact(text))
+    match = re.match(r"\(?([A-Ja-j])\)?(?:[).:,]|\s|$)", plain)
+    return match[1].upper() if match else None
+
+
+def _choice(response: str) -> Found:
+    answer, rule = stated_answer(response)
+    if answer is not None and rule in ("boxed", "hashes", "stated", "tagged") and (letter(answer) or rule == "boxed"):
+        return answer, rule
+    letters = _CHOICE.findall(visible(response)[-4_000:])
+    return (letters[-1], "letter") if letters else (None, "none")
+
+
+def _same_letter(answer: str, reference: str) -> Graded:
+    wanted = letter(reference)
+    return Graded(letter(answer) == wanted if wanted else None, "letter", "ok" if wanted else "undecided")
+
+
+@VERIFIERS.register("choice")
+def choice() -> Verifier:
+    """A multiple-choice letter A to J: in the box, stated, or the last one that stands alone."""
+    return TextVerifier("choice", _choice, _same_letter, _box_or_stated)
 
 
 @VERIFIERS.register("exact")
@@ -80,6 +199,53 @@ def exact() -> Verifier:
     return TextVerifier(
         "exact",
         lambda response: (response.strip(), "exact"),
-        lambda answer, reference: answer == reference.strip(),
+        lambda answer, reference: Graded(answer == reference.strip(), "exact"),
         lambda answer: (answer,),
     )
+
+
+@dataclass(frozen=True)
+class FixedVerifier:
+    """A grader that is one function."""
+
+    name: str
+    function: Callable[[str, str], Verdict]
+
+    def __call__(self, response: str, reference: str) -> Verdict:
+        """Grade one response."""
+        return self.function(response, reference)
+
+
+@VERIFIERS.register("paper-train")
+def paper_train_(*, think: bool = False) -> Verifier:
+    """The paper's training reward; `think`: the answer must follow `</think>`, as for R1-Distill."""
+    return FixedVerifier("paper-train", partial(paper_train.grade, think=think))
+
+
+@VERIFIERS.register("paper-eval")
+def paper_eval_() -> Verifier:
+    """The paper's evaluation grader, lenient as it is; nothing of a response is ever executed."""
+    return FixedVerifier("paper-eval", paper_eval.grade)
+
+
+RENAMED = {"boxed": "math", "final-number": "number"}
+"""Former names, for the hint."""
+
+
+def build_verifier(name: str, *, timeout: float = 10.0) -> Verifier:
+    """The grader of a name, or the function of `file.py:function`, which then runs in a process of its own.
+
+    Args:
+        name: a name in `VERIFIERS`, or a Python file and a function in it.
+        timeout: seconds one call of a user's function may take.
+
+    Raises:
+        UsageError: E102 unknown name, E106 no such file. DataError: E305 the function cannot be used.
+    """
+    if ":" in name or name.endswith(".py"):
+        from oneshot.rewards.user import FunctionVerifier
+
+        return FunctionVerifier(name, deadline=timeout)
+    if name in RENAMED:
+        raise UsageError(f"the grader {name!r} is called {RENAMED[name]!r} now.", code="E102")
+    return VERIFIERS.build(name)

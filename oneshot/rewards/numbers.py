@@ -132,9 +132,11 @@ def _same(a: Number, b: Number) -> bool:
 def _stands_for(decimal: Number, exact: Number) -> bool:
     if decimal.places is None or decimal.digits < ENOUGH_DIGITS or exact.places is not None:
         return False
-    bottom = exact.value.denominator
-    finite = pow(10, bottom.bit_length(), bottom) == 0  # only twos and fives below the line
-    return not finite and abs(decimal.value - exact.value) < Fraction(10) ** -decimal.places
+    if exact.value.denominator == 1:
+        return False
+    unit = Fraction(10) ** -decimal.places
+    difference = abs(decimal.value - exact.value)
+    return difference * 2 <= unit or (difference < unit and abs(decimal.value) <= abs(exact.value))
 
 
 def _bare(text: str) -> tuple[str, bool]:

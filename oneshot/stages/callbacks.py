@@ -30,6 +30,17 @@ def due(step: int, every: int, steps: int) -> bool:
 
 
 @dataclass
+class Reached:
+    """How many steps this attempt has done, for what ends it in the middle of the next one; 0 before its first."""
+
+    step: int = 0
+
+    def __call__(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Count."""
+        self.step = step
+
+
+@dataclass
 class Drawing:
     """Status file and display."""
 

@@ -18,8 +18,10 @@ from oneshot.data.problems import BUILTIN
 from oneshot.errors import BelowThreshold, UsageError
 from oneshot.measure import gains
 from oneshot.record import RunFolder
+from oneshot.stages import graders
+from oneshot.stages.display import printable
 from oneshot.stages.evaluation import evaluate, measure, results
-from oneshot.stages.setup import annotate, held_out, load_setup, resolve_names
+from oneshot.stages.setup import Names, annotate, held_out, load_setup, resolve_names
 from oneshot.types import EvalRow, Problem
 
 
@@ -60,8 +62,30 @@ def _run(target: str, runs: Path) -> RunFolder | None:
 def _of_model(model: str, config: Config, request: Request) -> dict[str, Any]:
     problems = held_out(config, "", offline=request.offline)
     config = replace(config, model=replace(config.model, name=model))
-    rows = _rows(config, problems, request.offline)
-    return {"schema": "oneshot.eval/1", "model": model, "data": config.evals.source, **_values(rows)}
+    names = _names(config, problems, request)
+    rows = _rows(config, names, problems, request.offline)
+    return {
+        "schema": "oneshot.eval/1",
+        "model": model,
+        "data": config.evals.source,
+        **graders.described(names.eval_verify),
+        **_values(rows),
+        "unmatchable": graders.unmatchable(names.eval_verify, problems).as_dict(),
+    }
+
+
+def _names(config: Config, problems: Sequence[Problem], request: Request) -> Names:
+    """The graders, after the check that they can match the references; what there is to say goes to stderr.
+
+    Raises:
+        DataError: E302 when not one reference can be matched, E305 when a function of the user's fails.
+    """
+    names = resolve_names(config)
+    verify = names.eval_verify
+    for note in (*graders.notes(verify), *graders.check_references(verify, problems)):
+        if not request.quiet:
+            print(printable(note), file=sys.stderr)
+    return names
 
 
 def _of_the_run(run: RunFolder, request: Request) -> Config:
@@ -77,7 +101,7 @@ def _of_the_run(run: RunFolder, request: Request) -> Config:
         before, now = value_of(stored, key), value_of(request.config, key)
         if section == "evals":
             evals[name] = now
-        elif before != now and key not in ("save.runs", "model.threads"):
+        elif before != now and key not in ("save.runs", "model.threads", "reward.timeout"):
             raise UsageError(
                 f"{key} was {show(before)} in {run.path.name} and cannot be {show(now)} here: a run is measured as it "
                 "was trained, but for --evals.",
@@ -85,7 +109,13 @@ def _of_the_run(run: RunFolder, request: Request) -> Config:
                 tries=("--evals.grader NAME   (to grade otherwise)", f"oneshot eval {_last(run)} --data FILE"),
             )
     threads = request.config.model.threads or stored.model.threads
-    return replace(stored, evals=replace(stored.evals, **evals), model=replace(stored.model, threads=threads))
+    limit = (request.config if request.given("reward.timeout") else stored).reward.timeout
+    return replace(
+        stored,
+        evals=replace(stored.evals, **evals),
+        model=replace(stored.model, threads=threads),
+        reward=replace(stored.reward, timeout=limit),
+    )
 
 
 def _last(run: RunFolder) -> str:
@@ -102,7 +132,8 @@ def _of_run(run: RunFolder, config: Config, request: Request) -> dict[str, Any]:
             f"{run.path} has no checkpoint yet.", code="E104", tries=(f"oneshot train --resume {run.path}",)
         )
     last = f"checkpoint-{done[-1]}"
-    names, task = resolve_names(config), _task(config, problems)
+    names = _names(config, problems, request)
+    task = _task(config, problems, names)
     rows: dict[str, list[EvalRow]] = {}
     for checkpoint, model in (("base", ""), (last, str(run.checkpoint_dir(done[-1])))):
         if (task, checkpoint) in run.evals():
@@ -116,9 +147,11 @@ def _of_run(run: RunFolder, config: Config, request: Request) -> dict[str, Any]:
         "run": str(run.path),
         "data": config.evals.source,
         "checkpoint": last,
+        **graders.described(names.eval_verify),
         **_values(rows[last]),
         "base": _values(rows["base"]),
         "paired": compared.as_dict(),
+        "unmatchable": graders.unmatchable(names.eval_verify, problems).as_dict(),
     }
 
 
@@ -127,18 +160,18 @@ def _stem(config: Config) -> str:
     return BUILTIN if config.evals.source == BUILTIN else Path(config.evals.source).stem
 
 
-def _task(config: Config, problems: Sequence[Problem]) -> str:
+def _task(config: Config, problems: Sequence[Problem], names: Names) -> str:
     """A name in evals/: other problems or another protocol have another one, so nothing stale is read."""
     evals = config.evals
     grader = evals.grader or config.reward.name
     asked = [[p.id, p.prompt, p.answer] for p in problems]
-    whole = json.dumps([asked, evals.suffix, config.data.system, config.model.dtype])
+    used = graders.described(names.eval_verify)  # of a user's function the file's digest too: it may have been edited
+    whole = json.dumps([asked, evals.suffix, config.data.system, config.model.dtype, used])
     digest = hashlib.sha256(whole.encode()).hexdigest()[:8]
     return f"{_stem(config)}-{len(problems)}-{grader}-{evals.max_new_tokens}-{digest}"
 
 
-def _rows(config: Config, problems: Sequence[Problem], offline: bool) -> list[EvalRow]:
-    names = resolve_names(config)
+def _rows(config: Config, names: Names, problems: Sequence[Problem], offline: bool) -> list[EvalRow]:
     setup = load_setup(config, names, offline=offline, training=False)
     return evaluate(
         setup.eval_engine,
@@ -153,9 +186,12 @@ def _rows(config: Config, problems: Sequence[Problem], offline: bool) -> list[Ev
     )
 
 
+_SHOWN = ("correct", "n", "value", "ci_low", "ci_high", "found", "cut", "boxed", "statuses", "categories")
+
+
 def _values(rows: Sequence[EvalRow]) -> dict[str, Any]:
     values = results(rows)
-    return {k: values[k] for k in ("correct", "n", "value", "ci_low", "ci_high", "found", "cut", "boxed", "categories")}
+    return {name: values[name] for name in _SHOWN}
 
 
 def _text(answer: Mapping[str, Any]) -> str:

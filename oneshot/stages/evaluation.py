@@ -9,7 +9,8 @@ from typing import Any
 from oneshot.measure.statistics import wilson
 from oneshot.model.policy import Policy
 from oneshot.record import RunFolder
-from oneshot.rollout.collect import Render
+from oneshot.rollout.collect import Render, graded
+from oneshot.stages import graders
 from oneshot.stages.setup import Setup, annotate
 from oneshot.types import Completion, Engine, EvalRow, Problem, Sampling, Verdict, Verifier
 
@@ -55,12 +56,15 @@ def _row(
     short: int,
     annotate: Annotate,
 ) -> EvalRow:
-    verdict = verify(completion.text, problem.answer)
-    cut_short = len(completion.tokens) > short
-    at_limit = verify(policy.decode(completion.tokens[:short]), problem.answer) if cut_short else verdict
+    where = f"the evaluation of problem {problem.id!r}"
+    verdict = at_limit = graded(verify, completion.text, problem.answer, where)
+    if len(completion.tokens) > short:
+        at_limit = graded(verify, policy.decode(completion.tokens[:short]), problem.answer, where)
+    boxed = verdict if verify is strict else strict(completion.text, problem.answer)
     extra = {
-        "boxed": strict(completion.text, problem.answer).correct,
+        "boxed": boxed.correct,
         "correct_short": at_limit.correct,
+        **({} if verdict.score is None else {"score": verdict.score}),
         **annotate(problem, verdict),
     }
     return EvalRow(
@@ -106,7 +110,7 @@ def measure(
         "checkpoint": checkpoint,
         "model": config.model.name,
         "dtype": str(setup.policy.model.dtype).removeprefix("torch."),
-        "grader": setup.names.eval_verify.name,
+        **graders.described(setup.names.eval_verify),
         "temperature": 0.0,
         "samples": 1,
         "max_new_tokens": config.evals.max_new_tokens,
@@ -114,7 +118,8 @@ def measure(
         "eos_ids": sorted(setup.policy.eos_ids),
         "seconds": time.perf_counter() - began,
     }
-    run.write_eval(task, checkpoint, results(rows, **protocol), rows)
+    alone = graders.unmatchable(setup.names.eval_verify, problems).as_dict()
+    run.write_eval(task, checkpoint, {**results(rows, **protocol), "unmatchable": alone}, rows)
     return rows
 
 
@@ -124,10 +129,11 @@ def results(rows: Sequence[EvalRow], **protocol: Any) -> dict[str, Any]:
     return {
         "schema": "oneshot.results/1",
         **_share(rows),
-        "found": sum(r.extracted is not None for r in rows) / len(rows),
+        "found": sum(map(graders.answered, rows)) / len(rows),
         "cut": sum(r.cut for r in rows) / len(rows),
         "boxed": sum(bool(r.meta.get("boxed")) for r in rows) / len(rows),
         "mean_tokens": sum(r.tokens for r in rows) / len(rows),
+        "statuses": graders.statuses(rows),
         "categories": {c: _share([r for r in rows if r.category == c]) for c in categories},
         "protocol": protocol,
     }

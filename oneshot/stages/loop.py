@@ -13,6 +13,7 @@ from oneshot.model.policy import attends_to_everything
 from oneshot.record import RunFolder
 from oneshot.rollout.collect import Render, collect
 from oneshot.stages.callbacks import Callback
+from oneshot.stages.graders import doubts
 from oneshot.stages.setup import Setup
 from oneshot.stages.watch import Clock, rollout_metrics
 from oneshot.train.checkpoint import Checkpoints, Curriculum
@@ -65,6 +66,8 @@ def train(parts: TrainParts) -> None:
         parts.history.observe(step, groups)  # read above, written here
         metrics = {**rollout_metrics(groups), **learned, **clock.metrics()}
         parts.record.step(step, metrics, groups)
+        if doubtful := doubts(groups):
+            parts.record.event("verdicts", step=step, **doubtful)
         parts.on_step_end(step + 1, metrics)
 
 

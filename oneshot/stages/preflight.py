@@ -9,7 +9,7 @@ from typing import Any
 
 from oneshot.errors import DataError, HealthAbort
 from oneshot.measure.statistics import wilson
-from oneshot.stages.probe import Prober
+from oneshot.stages.probe import Prober, successes
 from oneshot.types import Group, Problem
 
 SAMPLES = 32
@@ -23,6 +23,8 @@ class BaseRate:
 
     successes: int
     samples: int
+    varied: bool = False
+    """The rewards of the samples differ, as scores of a user's function may even where no response is right."""
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -38,6 +40,11 @@ class BaseRate:
     def sentence(self, group_size: int) -> str:
         """What it means, in one line."""
         low, high = self.interval
+        if self.varied and self.successes in (0, self.samples):
+            return (
+                f"the base model solves the example {self.successes} of {self.samples} times (a score of 1 or more), "
+                "but its scores differ, so groups can carry signal"
+            )
         return (
             f"the base model solves the example {self.successes} of {self.samples} times "
             f"(95 % interval {low:.0%} to {high:.0%}); about {self.zero_signal(group_size):.0%} of groups of "
@@ -55,12 +62,15 @@ def base_rate(probe: Prober, problems: Sequence[Problem]) -> tuple[BaseRate, lis
     each = max(8, math.ceil(SAMPLES / len(problems)))
     groups = probe.groups(problems[: SAMPLES // 8], each, round=ROUND)
     responses = [c for g in groups for c in g.completions]
-    return BaseRate(successes=int(sum(c.reward for c in responses)), samples=len(responses)), groups
+    varied = len({c.reward for c in responses}) > 1
+    return BaseRate(successes=successes(responses), samples=len(responses), varied=varied), groups
 
 
 def check_base_rate(rate: BaseRate, *, allow_unsolved: bool, yes: bool) -> None:
     """Refuse an example that is never solved or always solved, with the way to go on (exit 4)."""
     low, high = rate.interval
+    if rate.varied:
+        return
     if rate.successes == 0 and not allow_unsolved:
         raise DataError(
             f"0 of {rate.samples} tries on the example were right (95 % interval 0 to {high:.0%}). Without a success "

@@ -6,14 +6,14 @@ samples of the chosen example only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from oneshot.errors import DataError
 from oneshot.measure.statistics import wilson
 from oneshot.rollout.collect import Render, collect
-from oneshot.types import Engine, Group, Problem, Sampling, Verifier
+from oneshot.types import Completion, Engine, Group, Problem, Sampling, Verifier
 
 PROBE_STEP = 1_000_000
 """Streams of probing and preflight lie beyond any training step, so no random number is used twice."""
@@ -47,6 +47,11 @@ class Probed:
         }
 
 
+def successes(completions: Iterable[Completion]) -> int:
+    """How many are right by their verdict; a user's score need not be 0 or 1."""
+    return sum(c.verdict is not None and c.verdict.correct for c in completions)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Prober:
     """Everything a probe needs; `__call__` samples each problem `samples` times."""
@@ -59,13 +64,14 @@ class Prober:
     def groups(self, problems: Sequence[Problem], samples: int, *, round: int) -> list[Group]:
         """Scored groups of fresh samples; every round has streams of its own."""
         return collect(
-            self.engine, problems, self.render, self.verify, self.sampling, PROBE_STEP + round, group_size=samples
-        )
+            self.engine, problems, self.render, self.verify, self.sampling, PROBE_STEP + round,
+            group_size=samples, at="the samples before training",
+        )  # fmt: skip
 
     def __call__(self, problems: Sequence[Problem], samples: int, *, round: int) -> list[Probed]:
         """Success counts of each problem, in order."""
         return [
-            Probed(problem=g.problem, successes=int(sum(c.reward for c in g.completions)), samples=samples)
+            Probed(problem=g.problem, successes=successes(g.completions), samples=samples)
             for g in self.groups(problems, samples, round=round)
         ]
 

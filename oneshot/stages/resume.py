@@ -23,6 +23,7 @@ MAY_CHANGE = (
     "evals.batch",
     "save.",
     "model.threads",
+    "reward.timeout",
     "data.allow_unsolved",
 )
 """Settings a resumed run may change: they move neither the mathematics nor what is compared."""

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from oneshot.config.load import to_dict
-from oneshot.errors import MachineError, Stopped
+from oneshot.errors import DataError, MachineError, Stopped
 from oneshot.record import RunFolder, check_disk
-from oneshot.stages import loop
-from oneshot.stages.callbacks import Callback, Drawing, Every, Stopping, Watching, in_order
+from oneshot.stages import graders, loop
+from oneshot.stages.callbacks import Callback, Drawing, Every, Reached, Stopping, Watching, in_order
 from oneshot.stages.display import Display, Eta
 from oneshot.stages.evaluation import measure
 from oneshot.stages.preflight import BaseRate, Health, base_rate, check_base_rate
@@ -64,10 +64,23 @@ def failing(run: RunFolder) -> Iterator[None]:
     except (Stopped, KeyboardInterrupt):
         state = "stopped"
         raise
+    except DataError as error:
+        if error.code != "E305":
+            raise
+        raise unusable(error, run) from error
     finally:
         if state:
             with suppress(MachineError):  # a full disk: what ended the run says so already
                 run.write_status(state=state)
+
+
+def unusable(error: DataError, run: RunFolder) -> DataError:
+    """A reward that failed in a run: the same error with what the run keeps and how it goes on once it is mended."""
+    recorded = len(run.metrics())
+    kept = f"{recorded} recorded steps are whole in {run.path}." if recorded else "Nothing was trained."
+    again = f"oneshot train --resume {run.path}   (once the function is mended)"
+    tries = (*error.tries, again) if run.example() else error.tries
+    return DataError(error.message, code=error.code, tries=tries, kept=kept)
 
 
 def preflight(session: Session) -> BaseRate:
@@ -75,8 +88,10 @@ def preflight(session: Session) -> BaseRate:
     setup, config = session.setup, session.setup.config
     sampling = loop.build_sampling(config)
     probe = Prober(engine=setup.engine, render=setup.render, verify=setup.names.verify, sampling=sampling)
-    rate, _ = base_rate(probe, session.problems)
+    rate, groups = base_rate(probe, session.problems)
     session.run.event("preflight", **rate.as_dict(), prompt_tokens=len(setup.render(session.problems[0])))
+    if doubtful := graders.doubts(groups):
+        session.run.event("verdicts", step=None, **doubtful)
     session.shown.note(rate.sentence(config.rollout.group_size))
     check_base_rate(rate, allow_unsolved=config.data.allow_unsolved, yes=session.yes)
     return rate
@@ -88,8 +103,9 @@ def train(session: Session, rate: BaseRate | None) -> None:
     Raises:
         Stopped: after a stop signal, saved (exit 75 or 130).
         HealthAbort: E501, saved.
+        DataError: E305 when the reward failed in the middle of a step; the steps before it are saved.
     """
-    run, config = session.run, session.setup.config
+    run, config, names = session.run, session.setup.config, session.setup.names
     attempt = run.start_attempt()
     parts = loop.build(session.setup, session.problems, run)
     check_disk(run.path, parts.checkpoints.bytes_needed(parts.learner))
@@ -105,7 +121,9 @@ def train(session: Session, rate: BaseRate | None) -> None:
     responses = config.rollout.groups * config.rollout.group_size
     with stop_requests() as stop:
         stopping = Stopping(run, stop, save)
+        reached = Reached()
         callbacks: list[Callback] = [
+            reached,
             Drawing(run, session.shown, steps, Eta()),
             Every(config.save.every, steps, save),
             Watching(run, session.shown, health, responses, save),
@@ -114,9 +132,15 @@ def train(session: Session, rate: BaseRate | None) -> None:
         if session.held_out:
             callbacks.append(Every(config.evals.every, steps, evaluate))
         parts = replace(parts, on_step_end=in_order(callbacks))
-        run.event("attempt", attempt=attempt, steps=steps)
-        with session.shown:
-            loop.train(parts)
+        used = {"reward": graders.described(names.verify), "evaluation": graders.described(names.eval_verify)}
+        run.event("attempt", attempt=attempt, steps=steps, **used)
+        try:
+            with session.shown:
+                loop.train(parts)
+        except DataError:
+            if reached.step:
+                save(reached.step)
+            raise
         stopping(steps, {})  # a signal that came during the last evaluation
     run.write_status(state="running", step=steps, steps=steps)
 

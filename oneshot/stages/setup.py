@@ -15,15 +15,13 @@ from oneshot.config.schema import AlgorithmConfig, Config
 from oneshot.data.problems import BUILTIN, load_source
 from oneshot.data.prompts import render
 from oneshot.data.tasks import builtin
-from oneshot.errors import DataError
 from oneshot.model import policy as policies
 from oneshot.model.memory import check_memory
 from oneshot.model.policy import Policy
 from oneshot.rewards import numbers
-from oneshot.rewards.functions import VERIFIERS
-from oneshot.rewards.verifier import self_check
 from oneshot.rollout.collect import Render
 from oneshot.rollout.native import NativeEngine
+from oneshot.stages import graders
 from oneshot.types import Problem, Verdict, Verifier
 
 __all__ = [
@@ -37,6 +35,10 @@ __all__ = [
     "resolve_names",
     "zoo",
 ]
+
+
+STRICT = "math"
+"""The grader whose verdict stands beside every evaluation: a complete box or nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,25 +83,17 @@ def algorithm_of(config: AlgorithmConfig) -> Algorithm:
 
 
 def resolve_names(config: Config) -> Names:
-    """Look every name up; raises `UsageError` before anything is loaded."""
-    return Names(
-        algorithm=algorithm_of(config.algorithm),
-        verify=VERIFIERS.build(config.reward.name),
-        eval_verify=VERIFIERS.build(config.evals.grader or config.reward.name),
-        strict=VERIFIERS.build("boxed"),
-    )
+    """Look every name up; raises `UsageError` before anything is loaded. Equal graders are one object."""
+    reward, grader = config.reward.name, config.evals.grader or config.reward.name
+    algorithm = algorithm_of(config.algorithm)
+    flags = {STRICT: "--reward", grader: "--evals.grader", reward: "--reward"}
+    built = {name: graders.build(name, timeout=config.reward.timeout, flag=flag) for name, flag in flags.items()}
+    return Names(algorithm=algorithm, verify=built[reward], eval_verify=built[grader], strict=built[STRICT])
 
 
-def check_answers(names: Names, problems: list[Problem]) -> None:
-    """The reward must accept every training reference (E302 otherwise)."""
-    for problem in problems:
-        try:
-            self_check(names.verify, problem.answer)
-        except DataError as error:
-            if len(problems) == 1 or "line" not in problem.meta:
-                raise
-            where = f"{problem.meta.get('source', '')}, line {problem.meta['line']}"
-            raise DataError(f"{where}: {error.message}", code=error.code, tries=error.tries, kept=error.kept) from error
+def check_answers(names: Names, problems: list[Problem]) -> list[str]:
+    """The reward must accept every training reference (E302 otherwise); returns warnings about a user's function."""
+    return graders.check_answers(names.verify, problems)
 
 
 def load_setup(config: Config, names: Names, *, offline: bool, model: str = "", training: bool = True) -> Setup:

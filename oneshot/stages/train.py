@@ -13,7 +13,7 @@ from oneshot.data import readers
 from oneshot.data.problems import BUILTIN, load
 from oneshot.errors import UsageError
 from oneshot.report import page
-from oneshot.stages import demo, resume, say
+from oneshot.stages import demo, graders, resume, say
 from oneshot.stages.display import display
 from oneshot.stages.evaluation import measure
 from oneshot.stages.plan import dry_run
@@ -35,8 +35,11 @@ def main(request: Request) -> int:
     names = resolve_names(config)
     shown = display(quiet=request.quiet or request.json, plain=plain())
     problems = resume.examples(run) if run else training_problems(config, offline=request.offline, say=shown.note)
-    check_answers(names, problems)
+    warnings = check_answers(names, problems)
     unseen = held_out(config, str(problems[0].meta.get("kind", "")), offline=request.offline)
+    warnings += graders.check_references(names.eval_verify, unseen)
+    for note in (*graders.notes(names.verify, names.eval_verify), *warnings):
+        shown.note(note)
     phases = Phases()
     setup = load_setup(config, names, offline=request.offline)
     phases.end("model")

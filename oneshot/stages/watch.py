@@ -6,7 +6,10 @@ import time
 from collections.abc import Sequence
 from statistics import fmean, pstdev
 
-from oneshot.types import Group
+from oneshot.types import Group, Verdict
+
+STATUSES = ("no_answer", "empty", "undecided", "timeout", "memory", "error")
+"""Every status but `ok`; the share of responses with it is a metric."""
 
 
 def rollout_metrics(groups: Sequence[Group]) -> dict[str, float]:
@@ -21,12 +24,25 @@ def rollout_metrics(groups: Sequence[Group]) -> dict[str, float]:
         "frac_reward_zero_std": zero,
         "signal": 1 - zero,
         "train/accuracy": fmean(float(c.verdict is not None and c.verdict.correct) for c in responses),
-        "found": fmean(float(c.verdict is not None and c.verdict.extracted is not None) for c in responses),
+        "found": fmean(float(c.verdict is not None and _holds_answer(c.verdict)) for c in responses),
         "completions/mean_length": fmean(lengths),
         "completions/max_length": float(max(lengths)),
         "completions/clipped_ratio": fmean(float(not c.finished) for c in responses),
         "num_tokens": float(sum(lengths)),
+        **grader_metrics([c.verdict for c in responses if c.verdict is not None]),
     }
+
+
+def grader_metrics(verdicts: Sequence[Verdict]) -> dict[str, float]:
+    """Share of each status but `ok` among the step's verdicts, and the seconds that grading them took."""
+    count = max(len(verdicts), 1)
+    shares = {f"grader/{status}": sum(v.status == status for v in verdicts) / count for status in STATUSES}
+    return {**shares, "grader/seconds": sum(v.seconds for v in verdicts)}
+
+
+def _holds_answer(verdict: Verdict) -> bool:
+    """A user's function need not say which answer it read; that it gave a score is enough."""
+    return verdict.extracted is not None or verdict.score is not None
 
 
 class Clock:

@@ -13,10 +13,9 @@ import pytest
 
 from oneshot.cli.main import main
 from oneshot.record import RunFolder
-from oneshot.registry import Registry
 from oneshot.rewards.extract import last_number
-from oneshot.stages import setup
-from oneshot.types import Verdict, Verifier
+from oneshot.stages import graders
+from oneshot.types import Verdict
 from tests.tiny import save_tiny
 
 SMALL = ("--model.threads", "1", "--rollout.max-new-tokens", "8", "--evals.max-new-tokens", "10")
@@ -76,7 +75,7 @@ def oneshot(capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pyte
 @pytest.fixture
 def train(oneshot: OneShot, tiny: Path) -> OneShot:
     """`oneshot train` on one example with the tiny model, as short as it can be; more words may be given."""
-    words = ("train", "--model", tiny, "--example", "What is 2 + 3?", "--answer", "5", "--reward", "final-number")
+    words = ("train", "--model", tiny, "--example", "What is 2 + 3?", "--answer", "5", "--reward", "number")
     return lambda *more: oneshot(*words, *SMALL, "--rollout.groups", "2", "--rollout.group-size", "4", *more)
 
 
@@ -85,10 +84,7 @@ def graded(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[str, str], bo
     """Replaces every grader by one that finds the last number (else 7) and decides as it is told."""
 
     def replace(right: Callable[[str, str], bool]) -> None:
-        registry: Registry[Verifier] = Registry("grader")
-        for name in ("boxed", "final-number", "exact"):
-            registry.register(name)(lambda name=name: Scripted(name, right))
-        monkeypatch.setattr(setup, "VERIFIERS", registry)
+        monkeypatch.setattr(graders, "build_verifier", lambda name, timeout: Scripted(name, right))
 
     return replace
 

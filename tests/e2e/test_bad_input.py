@@ -29,7 +29,7 @@ def check(told: Told, code: int, error: str, *words: str) -> None:
 @pytest.fixture
 def start(oneshot: OneShot, tiny: Path) -> OneShot:
     """`oneshot train` with a model but without an example."""
-    words = ("train", "--model", tiny, "--model.threads", "1", "--reward", "final-number", "--steps", "1")
+    words = ("train", "--model", tiny, "--model.threads", "1", "--reward", "number", "--steps", "1")
     return lambda *more: oneshot(*words, "--rollout.max-new-tokens", "6", *more)
 
 
@@ -86,7 +86,7 @@ def test_an_index_out_of_range(start: OneShot, tmp_path: Path) -> None:
 
 def test_an_answer_the_grader_cannot_parse(start: OneShot, tmp_path: Path) -> None:
     told = start("--example", "What is it?", "--answer", "nan")
-    check(told, 4, "E302", "'final-number'", "'nan'", "no response could ever be right", "Nothing was trained.")
+    check(told, 4, "E302", "'number'", "'nan'", "no response could ever be right", "Nothing was trained.")
     pool = write_pool(tmp_path / "pool.jsonl", [{"prompt": "a", "answer": "3"}, {"prompt": "b", "answer": "nan"}])
     check(start("--data", pool), 4, "E302", f"{pool}, line 2: ")
     assert no_run()
@@ -133,7 +133,7 @@ def test_an_unknown_algorithm_grader_flag_and_verb(train: OneShot, oneshot: OneS
         "E102 unknown algorithm 'drgrpo'. Did you mean 'dr_grpo'? Known: dr_grpo, grpo.\n",
     )
     assert "Known: dr_grpo, grpo." in train("--algorithm", "maxrl").err
-    assert "Did you mean 'boxed'?" in train("--reward", "boxd").err
+    assert "Did you mean 'math'?" in train("--reward", "maths").err
     assert "Did you mean 'clip_low'?" in train("--algorithm.clip-lo", "0.1").err
     check(train("--stepz", "3"), 2, "E101", "'--stepz'", "Did you mean '--steps'?")
     check(oneshot("trian"), 2, "E102", "Did you mean 'train'?")

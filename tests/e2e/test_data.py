@@ -16,7 +16,7 @@ SUFFIX = "Put it in a box."
 
 @pytest.fixture
 def start(oneshot: OneShot, tiny: Path) -> OneShot:
-    words = ("train", "--model", tiny, "--reward", "final-number", "--steps", "1", "--allow-unsolved")
+    words = ("train", "--model", tiny, "--reward", "number", "--steps", "1", "--allow-unsolved")
     return lambda *more: oneshot(*words, *SMALL, "--rollout.groups", "2", "--rollout.group-size", "2", *more)
 
 

@@ -53,7 +53,7 @@ def test_a_run_against_its_base(train: OneShot, oneshot: OneShot, held: Path, gr
         == (answer["base"]["correct"])
     )
     (task,) = {task for task, _ in run.evals()}
-    assert task.startswith("held-12-final-number-10-")
+    assert task.startswith("held-12-number-10-")
     text = oneshot("eval", "latest", "--data", held).out.splitlines()
     assert [line.split(":")[0] for line in text[:2]] == ["base", "trained"]
     assert text[2].startswith("paired difference ")
@@ -90,14 +90,14 @@ def test_a_run_is_measured_on_its_own_held_out_problems_unless_others_are_named(
     assert oneshot("eval", run.path, "--json", "--limit", "5").json["n"] == 5
 
 
-@pytest.mark.parametrize(("flag", "value"), [("--reward", "boxed"), ("--task-seed", "1"), ("--data.system", "Hi")])
+@pytest.mark.parametrize(("flag", "value"), [("--reward", "math"), ("--task-seed", "1"), ("--data.system", "Hi")])
 def test_a_run_is_asked_as_it_was_trained(train: OneShot, oneshot: OneShot, held: Path, flag: str, value: str) -> None:
     run = train("--steps", "1", "--allow-unsolved").run
     told = oneshot("eval", run.path, "--data", held, flag, value)
     assert told.code == 2
     assert told.err.startswith("E105 ")
     assert f"oneshot eval {run.checkpoint_dir(1)} --data FILE" in told.err
-    assert oneshot("eval", run.path, "--data", held, "--evals.grader", "boxed", "--reward", "final-number").code == 0
+    assert oneshot("eval", run.path, "--data", held, "--evals.grader", "math", "--reward", "number").code == 0
 
 
 @pytest.mark.parametrize("as_json", [True, False])
@@ -120,7 +120,7 @@ def test_a_threshold_for_another_task_is_refused_before_anything_is_measured(one
 
 
 def test_the_built_in_task(oneshot: OneShot, tiny: Path) -> None:
-    told = oneshot("eval", tiny, "--data", "builtin", "--limit", "9", "--reward", "final-number", *EVAL, "--json")
+    told = oneshot("eval", tiny, "--data", "builtin", "--limit", "9", "--reward", "number", *EVAL, "--json")
     assert told.json["n"] == 9
     assert told.json["categories"].keys() <= {"add_bare", "sub_bare", "mul_bare"}
 

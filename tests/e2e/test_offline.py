@@ -25,7 +25,7 @@ def test_offline_opens_no_socket(tiny: Path, tmp_path: Path, root: Path) -> None
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "ONESHOT_", "TRANSFORMERS_"))}
     environment |= {"PYTHONPATH": f"{tmp_path}{os.pathsep}{root}", "SOCKET_LOG": str(log), "HOME": str(tmp_path)}
     environment |= {"ONESHOT_HOME": str(tmp_path / "home"), "OMP_NUM_THREADS": "1"}
-    example = ["--example", "2 + 3?", "--answer", "5", "--reward", "final-number", "--allow-unsolved", *SMALL]
+    example = ["--example", "2 + 3?", "--answer", "5", "--reward", "number", "--allow-unsolved", *SMALL]
     commands = [
         ["train", "--offline", "--model", str(tiny), "--steps", "1", "--quiet", *example],
         ["eval", str(tiny), "--offline", "--data", "builtin", "--limit", "2", "--quiet"],

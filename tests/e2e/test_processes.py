@@ -26,7 +26,7 @@ def processes(tiny: Path, tmp_path_factory: pytest.TempPathFactory, root: Path) 
     folder = tmp_path_factory.mktemp("processes")
     environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1", "ONESHOT_HOME": str(folder)}
     command = [sys.executable, "-m", "oneshot", "train", "--model", str(tiny), "--example", "2 + 3?", "--answer", "5"]
-    command += ["--reward", "final-number", "--allow-unsolved", "--steps", "100000", "--save.every", "1", *SMALL]
+    command += ["--reward", "number", "--allow-unsolved", "--steps", "100000", "--save.every", "1", *SMALL]
     command += ["--rollout.groups", "1", "--rollout.group-size", "2", "--json", "--yes"]
     started = {
         name: subprocess.Popen(

@@ -170,7 +170,7 @@ def test_evaluations_inside_the_run(train: OneShot, pool: Path) -> None:
     results, rows = told.run.read_eval("held", "checkpoint-4")
     assert (results["n"], len(rows)) == (4, 4)
     assert results["protocol"]["max_new_tokens"] == 10
-    assert results["protocol"]["grader"] == "final-number"
+    assert results["protocol"]["grader"] == "number"
     assert "4 held-out problems" in told.err
     assert "kind of problem" not in told.err
     assert any("during training too" in line for line in told.run.summary()["limits"])
@@ -180,7 +180,7 @@ def test_a_recipe_and_flags_together(oneshot: OneShot, tiny: Path, tmp_path: Pat
     recipe = tmp_path / "mine.toml"
     recipe.write_text(
         f'[model]\nname = "{tiny}"\nthreads = 1\n[data]\nexample = "Say 5."\nanswer = "5"\nallow_unsolved = true\n'
-        '[reward]\nname = "final-number"\n[rollout]\ngroups = 1\ngroup_size = 2\nmax_new_tokens = 4\n'
+        '[reward]\nname = "number"\n[rollout]\ngroups = 1\ngroup_size = 2\nmax_new_tokens = 4\n'
         "[optim]\nsteps = 9\n",
         "utf-8",
     )

@@ -14,7 +14,7 @@ def group(problem_id: str, answers: list[str | None], right: str = "7", reward: 
     """One completion per answer; `reward` overrides what the verdict would pay."""
     completions = []
     for answer in answers:
-        verdict = Verdict(correct=answer == right, extracted=answer, method="final-number")
+        verdict = Verdict(correct=answer == right, extracted=answer, method="number")
         paid = float(verdict.correct) if reward is None else reward
         completions.append(
             Completion(tokens=(1,), logprobs=(-0.5,), text=str(answer), finished=True, reward=paid, verdict=verdict)

@@ -121,7 +121,7 @@ def test_groups_come_back_as_they_went(tmp_path: Path) -> None:
                     text=NASTY,
                     finished=True,
                     reward=1.0,
-                    verdict=Verdict(correct=True, extracted="7", method="boxed"),
+                    verdict=Verdict(correct=True, extracted="7", method="number"),
                 ),
                 group.completions[1],
             ),

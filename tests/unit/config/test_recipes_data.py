@@ -31,7 +31,7 @@ def test_the_papers_recipe_is_the_papers() -> None:
     assert (config.optim.steps, config.optim.warmup, config.optim.micro_tokens) == (2000, 0, 24000)
     assert (config.algorithm.kl, config.algorithm.kl_kind, config.algorithm.entropy) == (0.001, "k3", 0.001)
     assert config.algorithm.options == {"clip_low": 0.2, "clip_high": 0.2}
-    assert (config.save.every, config.evals.every, config.reward.name) == (20, 20, "boxed")
+    assert (config.save.every, config.evals.every, config.reward.name) == (20, 20, "paper-train")
 
 
 def test_every_value_of_the_papers_recipe_names_its_source() -> None:

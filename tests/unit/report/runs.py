@@ -78,7 +78,7 @@ def groups(step: int, text: str) -> list[Group]:
     made = []
     for i in range(8):
         right = solved(i, min(1.0, 0.1 + step / 12), step)
-        verdict = Verdict(correct=right, extracted="42" if right else None, method="final-number")
+        verdict = Verdict(correct=right, extracted="42" if right else None, method="number")
         words = f"Each pack has 6. {text} So the answer is {42 if right else 13}."
         done = Completion(tokens=(1, 2, 3), logprobs=(-0.5, -0.1, -0.2), text=words, finished=i % 5 > 0)
         made.append(done.scored(verdict))

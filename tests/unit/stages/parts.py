@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from oneshot.rewards.functions import VERIFIERS
+from oneshot.rewards.functions import build_verifier
 from oneshot.stages.probe import PROBE_STEP, Prober
 from oneshot.types import Completion, EvalRow, Problem, Sampling
 
@@ -43,7 +43,7 @@ def prober(engine: ScriptedEngine) -> Prober:
     def render(problem: Problem) -> tuple[int, ...]:
         return (int(problem.id[1:]),)
 
-    return Prober(engine=engine, render=render, verify=VERIFIERS.build("exact"), sampling=Sampling())
+    return Prober(engine=engine, render=render, verify=build_verifier("exact"), sampling=Sampling())
 
 
 def row(number: int, *, correct: bool, category: str = "", rungs: Sequence[str] = (), **other: Any) -> EvalRow:

@@ -164,7 +164,7 @@ def group(number: int, rewards: list[int], tokens: int, finished: bool = True) -
             text="",
             finished=finished,
             reward=float(reward),
-            verdict=Verdict(correct=bool(reward), extracted="7" if reward else None, method="boxed"),
+            verdict=Verdict(correct=bool(reward), extracted="7" if reward else None, method="number"),
         )
         for i, reward in enumerate(rewards)
     )

@@ -34,8 +34,10 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ({"algorithm__name": "gpro"}, "E102", "Did you mean 'grpo'?"),
         ({"algorithm__clip_lo": "0.1"}, "E101", "Did you mean 'clip_low'?"),
         ({"algorithm__clip_low": "wide"}, "E103", "'wide' is not a float"),
-        ({"reward__name": "bxed"}, "E102", "Did you mean 'boxed'?"),
-        ({"evals__grader": "number"}, "E102", "unknown grader 'number'"),
+        ({"reward__name": "maths"}, "E102", "Did you mean 'math'?"),
+        ({"reward__name": "boxed"}, "E102", "the grader 'boxed' is called 'math' now"),
+        ({"evals__grader": "final-number"}, "E102", "the grader 'final-number' is called 'number' now"),
+        ({"evals__grader": "box"}, "E102", "unknown grader 'box'"),
     ],
 )
 def test_a_wrong_name_is_told_before_anything_is_loaded(settings: dict[str, str], code: str, told: str) -> None:
@@ -52,8 +54,8 @@ def test_shared_keys_reach_the_algorithm() -> None:
 
 def test_the_grader_of_the_evaluations_is_the_rewards_unless_named() -> None:
     assert resolve_names(config(reward__name="exact")).eval_verify.name == "exact"
-    names = resolve_names(config(reward__name="exact", evals__grader="boxed"))
-    assert (names.verify.name, names.eval_verify.name, names.strict.name) == ("exact", "boxed", "boxed")
+    names = resolve_names(config(reward__name="exact", evals__grader="math"))
+    assert (names.verify.name, names.eval_verify.name, names.strict.name) == ("exact", "math", "math")
 
 
 def test_a_reference_that_cannot_be_matched_names_its_line() -> None:
@@ -61,7 +63,7 @@ def test_a_reference_that_cannot_be_matched_names_its_line() -> None:
     good = Problem(id="a", prompt="?", answer="7", meta={"source": "f.jsonl", "line": 1})
     bad = Problem(id="b", prompt="?", answer="nan", meta={"source": "f.jsonl", "line": 2})
     check_answers(names, [good])
-    with pytest.raises(DataError, match=r"^f\.jsonl, line 2: the grader 'boxed' does not accept .*'nan'") as caught:
+    with pytest.raises(DataError, match=r"^f\.jsonl, line 2: the grader 'math' does not accept .*'nan'") as caught:
         check_answers(names, [good, bad])
     assert (caught.value.code, caught.value.exit_code) == ("E302", 4)
     with pytest.raises(DataError, match=r"^the grader"):  # a single example needs no line
@@ -119,7 +121,7 @@ def test_held_out_problems(tmp_path: Path) -> None:
 )
 def test_answers_of_the_built_in_task_are_classed(extracted: str | None, named: str) -> None:
     problem = Problem(id="a", prompt="?", answer="8", meta={"kind": "sub_word", "operands": [12, 4]})
-    verdict = Verdict(correct=False, extracted=extracted, method="final-number")
+    verdict = Verdict(correct=False, extracted=extracted, method="number")
     assert annotate(problem, verdict) == {"answer_class": named}
     assert annotate(Problem(id="a", prompt="?", answer="8"), verdict) == {}
     assert builtin.answer_class(problem.meta, Fraction(8)) == "right"

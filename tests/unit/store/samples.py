@@ -22,7 +22,7 @@ def make(root: Path, slug: str = "pi1") -> RunFolder:
 
 def groups(reward: float = 1.0) -> list[Group]:
     problem = Problem(id="p", prompt=NASTY, answer="7", category="add", meta={"kind": "add", "operands": [2, 5]})
-    verdict = Verdict(correct=True, extracted="7", method="boxed", seconds=0.25)
+    verdict = Verdict(correct=True, extracted="7", method="number", seconds=0.25)
     full = Completion(
         tokens=(5, 6), logprobs=(-0.1, -2.0 / 3), text=NASTY, finished=True, reward=reward, verdict=verdict
     )

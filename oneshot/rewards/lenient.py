@@ -1,0 +1,65 @@
+r"""Find the answer of a response that has no box: what follows "the answer is", or the last formula or number.
+
+Fair for base models, which know many answers that they do not put into a box; too easy to please for a reward. Base
+models also run on into a problem of their own making: what comes after is not read (`\n\nQuestion:`).
+"""
+
+from __future__ import annotations
+
+import re
+
+from oneshot.rewards.extract import last_box, last_number, visible
+
+_RUN_ON = re.compile(r"\n\s{0,9}(?:#{1,4} ?|\*\*)?(?:Question|Problem|Human|User|Exercise|Q)(?: ?\d{1,3})?(?:\*\*)?:")
+_HASHES = re.compile(r"####[ \t]*(\S[^\n]{0,400})")
+_TAGGED = re.compile(r"<answer>(.{0,2000}?)</answer>", re.DOTALL | re.IGNORECASE)
+_STATED = re.compile(
+    r"(?:final answer|answer)(?:\*\*)?(?:[ \t]{0,4}(?:is|=)(?:[ \t]{1,4}(?:therefore|then|thus|simply|now))?|:)"
+    r"[\s:*]{0,9}([^\s*][^\n]{0,400})",
+    re.IGNORECASE,
+)
+_FORMULA = re.compile(r"\$([^$\n]{1,400})\$|\\\((.{1,400}?)\\\)|\\\[(.{1,400}?)\\\]", re.DOTALL)
+_SENTENCE = re.compile(r"(?<![0-9][.])[.!?;](?=\s|$)|\*\*|(?<=\s)(?:because|since|as|which|so that|where|but)\s")
+
+
+def stated_answer(response: str) -> tuple[str | None, str]:
+    r"""The answer and the rule that found it: `boxed`, `hashes`, `stated`, `tagged`, `formula`, `number` or `none`.
+
+    A box wins over everything. Else the last of `#### x`, "the answer is x", "Answer: x" and `<answer>x</answer>`;
+    else the last formula or number, whichever ends later.
+    """
+    text = visible(response)
+    run_on = _RUN_ON.search(text)
+    if run_on and text[: run_on.start()].strip():
+        text = text[: run_on.start()]
+    box = last_box(text)
+    if box is not None:
+        return box, "boxed"
+    found = [
+        (match.start(), match[1], rule)
+        for rule, pattern in (("hashes", _HASHES), ("stated", _STATED), ("tagged", _TAGGED))
+        for match in pattern.finditer(text)
+    ]
+    if found:
+        _, stated, rule = max(found)
+        return _first_sentence(stated), rule
+    return _last_value(text)
+
+
+def _first_sentence(text: str) -> str:
+    """What is stated, up to the end of its sentence; a formula that begins it is taken whole."""
+    formula = _FORMULA.match(text)
+    if formula and not re.match(r"\s*(?:,|and|or)\s", text[formula.end() :]):
+        return next(g for g in formula.groups() if g)
+    end = _SENTENCE.search(text)
+    return (text[: end.start()] if end else text).strip()
+
+
+def _last_value(text: str) -> tuple[str | None, str]:
+    formula = None
+    for formula in _FORMULA.finditer(text):
+        pass
+    if formula and last_number(text[formula.end() :]) is None:
+        return next(g for g in formula.groups() if g), "formula"
+    number = last_number(text)
+    return (number, "number") if number is not None else (None, "none")

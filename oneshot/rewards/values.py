@@ -1,0 +1,253 @@
+"""When two expressions are the same value: at fixed points, exactly or to 38 digits.
+
+Two expressions are the same when they agree at every point where both are defined, at two of them at least. The points
+are fixed rationals, so the verdict on a pair never changes; positive, negative and small ones, then whole numbers for
+factorials and floors, then large ones. Values must be real unless `i` occurs or no real point will do.
+
+Schwartz 1980 and Zippel 1979 bound the chance that two different polynomials agree at a random point; here the points
+are fixed, so it is a convention and not a proof, and the 38 digits leave no room for rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+from itertools import islice
+
+from oneshot.rewards.evaluate import Evaluator, TooBig, Undefined, Value, approximate
+from oneshot.rewards.expressions import Node, number, parse
+from oneshot.rewards.text import MAX_ANSWER, clean
+from oneshot.rewards.tokens import Unreadable, tokenize
+
+AGREE = 38
+"""Digits two values must share."""
+ENOUGH_DIGITS = 6
+"""Significant digits from which a rounded decimal stands for an exact value (`0.285714` for 2/7)."""
+ENOUGH_POINTS = 3
+
+# One row a point: the values of the first, second, ... variable in alphabetical order; signs and sizes differ by row.
+_PRIMES = (7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67)
+_SHAPES = (("+", 5), ("+", 97), ("-+", 6), ("+-", 89), ("+", 1), ("-", 4), ("+", 0), ("+", -1))
+
+
+@dataclass(frozen=True)
+class Valued:
+    """A value at a point and the largest term that was added on the way to it."""
+
+    value: Value
+    largest: Value
+
+
+def variables(node: Node) -> frozenset[str]:
+    """The names of a tree's variables."""
+    if node.op == "var":
+        return frozenset((node.name,))
+    return frozenset().union(*(variables(a) for a in node.args)) if node.args else frozenset()
+
+
+def has_constant(node: Node, name: str) -> bool:
+    """Whether a named constant (`i`, `infty`) occurs."""
+    return (node.op == "const" and node.name == name) or any(has_constant(a, name) for a in node.args)
+
+
+def points(names: tuple[str, ...]) -> Iterator[dict[str, Fraction]]:
+    """The fixed points, in the order in which they are tried."""
+    for k, (signs, below) in enumerate(_SHAPES):
+        point = {}
+        for i, name in enumerate(names):
+            prime = _PRIMES[(5 * k + i) % len(_PRIMES)]
+            value = Fraction(prime + 2 * i, below) if below > 0 else Fraction(prime + i - 4)
+            if below < 0:
+                value *= 37
+            point[name] = -value if signs[i % len(signs)] == "-" else value
+        yield point
+
+
+def at(node: Node, point: Mapping[str, Fraction], *, real: bool = True) -> Valued | None:
+    """The value at a point; None where it has none. Raises `TooBig` and `Unreadable`."""
+    evaluator = Evaluator(point, real=real)
+    try:
+        return Valued(evaluator(node), evaluator.largest)
+    except Undefined:
+        return None
+
+
+def agree(a: Valued, b: Valued) -> bool:
+    """Whether two values are the same: fractions exactly, others to `AGREE` digits of the larger.
+
+    Where both are tiny beside the terms that were added (a sum that cancels), they are the same zero.
+    """
+    if type(a.value) is Fraction and type(b.value) is Fraction:
+        return a.value == b.value
+    first, second = approximate(a.value), approximate(b.value)
+    scale = max(abs(first), abs(second))
+    if abs(first - second) * 10**AGREE <= scale:
+        return True
+    return bool(scale * 10**50 <= max(approximate(a.largest), approximate(b.largest)))
+
+
+@lru_cache(maxsize=4096)
+def constant(node: Node) -> Valued | None:
+    """The real or complex value of a tree without variables; None where it has none."""
+    try:
+        return at(node, {}, real=not has_constant(node, "i")) or at(node, {}, real=False)
+    except Unreadable:
+        return None
+
+
+def equal_nodes(a: Node, b: Node) -> bool | None:
+    """Whether two trees are the same value; None when that cannot be told. Bounded in time and memory."""
+    if a == b:
+        return True
+    try:
+        names = tuple(sorted(variables(a) | variables(b)))
+        if len(names) > 24:
+            return None
+        if not names:
+            return _equal_constants(a, b)
+        real = not (has_constant(a, "i") or has_constant(b, "i"))
+        found = _agree_at_points(a, b, names, real=real)
+        return _agree_at_points(a, b, names, real=False) if found is None and real else found
+    except Unreadable:
+        return None
+    except TooBig:
+        return None
+
+
+def _equal_constants(a: Node, b: Node) -> bool | None:
+    first, second = _or_infinite(a), _or_infinite(b)
+    if first is None or second is None:
+        return None
+    if isinstance(first, int) or isinstance(second, int):
+        return None if first == second == _TOWER else first == second
+    return agree(first, second)
+
+
+_TOWER = 2
+
+
+def _or_infinite(node: Node) -> Valued | int | None:
+    """A value, or 1, -1 for infinities, or `_TOWER` for a power too big for any: it equals no value."""
+    bare = node.args[0] if node.op == "neg" else node
+    if bare.op == "const" and bare.name == "infty":
+        return -1 if node.op == "neg" else 1
+    try:
+        return constant(node)
+    except TooBig:
+        return _TOWER if bare.op in ("pow", "fact") else None
+
+
+def _agree_at_points(a: Node, b: Node, names: tuple[str, ...], *, real: bool) -> bool | None:
+    agreed = 0
+    for point in points(names):
+        try:
+            first = at(a, point, real=real)
+            second = at(b, point, real=real) if first is not None else None
+        except TooBig:
+            continue
+        if first is None or second is None:
+            continue
+        if not agree(first, second):
+            return False
+        agreed += 1
+        if agreed == ENOUGH_POINTS:
+            return True
+    return True if agreed >= 2 else None
+
+
+def proportional(a: Node, b: Node, *, positive: bool = False) -> bool | None:
+    """Whether a = c·b for one constant c other than zero (above zero if `positive`); None when it cannot be told."""
+    names = tuple(sorted(variables(a) | variables(b)))
+    if not names or len(names) > 24:
+        return None
+    real = not (has_constant(a, "i") or has_constant(b, "i"))
+    first: Valued | None = None
+    agreed = 0
+    try:
+        for point in points(names):
+            above, below = at(a, point, real=real), at(b, point, real=real)
+            if above is None or below is None:
+                continue
+            if above.value == 0 or below.value == 0:
+                if above.value != below.value:
+                    return False
+                continue
+            ratio = Valued(_quotient(above.value, below.value), Fraction(0))
+            if positive and not (_real(ratio.value) and ratio.value > 0):
+                return False
+            first = first or ratio
+            if not agree(first, ratio):
+                return False
+            agreed += 1
+            if agreed == ENOUGH_POINTS + 1:
+                return True
+    except (TooBig, Unreadable):
+        return None
+    return True if agreed >= 2 else None
+
+
+def _quotient(a: Value, b: Value) -> Value:
+    exact = type(a) is Fraction and type(b) is Fraction
+    return a / b if exact else approximate(a) / approximate(b)
+
+
+def _real(value: Value) -> bool:
+    return type(value) is Fraction or not getattr(value, "imag", 0)
+
+
+def stands_for(decimal: Node, exact: Valued) -> bool:
+    """Whether a written decimal of enough digits is the exact value, cut or rounded to its places.
+
+    A whole number is never the rounding of anything, and none is rounded to: 0.9999999 is not 1.
+    """
+    places, digits, written = decimal.places, decimal.digits, decimal.value
+    if places < 1 or digits < ENOUGH_DIGITS or not _real(exact.value):
+        return False
+    if type(exact.value) is Fraction:
+        if exact.value.denominator == 1:
+            return exact.value == written
+        value, unit = exact.value, Fraction(1, 10**places)
+    else:
+        value, written, unit = exact.value.real, approximate(written), approximate(Fraction(1, 10**places))
+    difference = abs(value - written)
+    return bool(difference * 2 <= unit or (difference < unit and abs(written) <= abs(value)))
+
+
+@lru_cache(maxsize=4096)
+def _parsed(text: str) -> Node | None:
+    try:
+        return parse(tokenize(clean(text)))
+    except Unreadable:
+        return None
+
+
+def equal_values(a: str, b: str) -> bool | None:
+    """Whether two written expressions are the same value; None when one cannot be read. Never raises."""
+    if len(a) > MAX_ANSWER or len(b) > MAX_ANSWER:
+        return None
+    first, second = _parsed(a), _parsed(b)
+    return None if first is None or second is None else equal_nodes(first, second)
+
+
+def number_of(text: str) -> complex | float | None:
+    """The value of a written expression without variables, as a float, or complex where it is; None otherwise."""
+    node = _parsed(text) if len(text) <= MAX_ANSWER else None
+    if node is None or variables(node):
+        return None
+    try:
+        found = constant(node)
+        if found is None:
+            return None
+        return float(found.value) if _real(found.value) else complex(found.value)
+    except (TooBig, OverflowError):
+        return None
+
+
+def first_points(names: tuple[str, ...], n: int) -> list[dict[str, Fraction]]:
+    """The first `n` fixed points."""
+    return list(islice(points(names), n))
+
+
+ZERO = number(0)

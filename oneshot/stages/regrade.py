@@ -1,0 +1,212 @@
+"""`oneshot regrade RUN --grader X`: the recorded responses of a run graded again. Nothing is generated. Loads no torch.
+
+What was recorded stays as it is; what would have changed is written to `regrade/<grader>.json` and printed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from oneshot.config.request import Request
+from oneshot.errors import DataError, UsageError
+from oneshot.measure import gains
+from oneshot.measure.statistics import wilson
+from oneshot.record import RunFolder
+from oneshot.rollout.collect import graded
+from oneshot.stages import graders
+from oneshot.types import EvalRow, Verdict, Verifier
+
+SCHEMA = "oneshot.regrade/1"
+EXAMPLES = 5
+"""Flips shown each way, of the rollouts and of every evaluation."""
+SHOWN_STEPS = 20
+SAME = 1e-9
+"""Rewards that are as close as this are equal."""
+
+
+@dataclass
+class Flips:
+    """Verdicts that change, each way, with the first few of them."""
+
+    to_right: int = 0
+    to_wrong: int = 0
+    examples: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, was: bool, verdict: Verdict, **where: Any) -> None:
+        """Count one response; `where` says which it is and holds `extracted_old`."""
+        if was == verdict.correct:
+            return
+        count = self.to_right if verdict.correct else self.to_wrong
+        self.to_right += verdict.correct
+        self.to_wrong += was
+        if count < EXAMPLES:
+            now = {"extracted_new": verdict.extracted, "status": verdict.status, "method": verdict.method}
+            self.examples.append({"to": "right" if verdict.correct else "wrong", **where, **now})
+
+    def as_dict(self) -> dict[str, Any]:
+        """Counts and examples, those that become right first."""
+        examples = sorted(self.examples, key=lambda e: bool(e["to"] == "wrong"))
+        return {"to_right": self.to_right, "to_wrong": self.to_wrong, "examples": examples}
+
+
+def main(request: Request) -> int:
+    """Grade everything again; a table, or with --json one object, on stdout.
+
+    Raises:
+        UsageError: E102 unknown grader, E104 no such run, E106 a damaged file, or nothing recorded to grade.
+        DataError: E305 the user's function failed, with step and sample; nothing is written then.
+        MachineError: E202 the disk is full.
+    """
+    (reference,) = request.positional
+    run = RunFolder.open(reference, Path(request.config.save.runs))
+    verify = graders.build(
+        str(request.verb_flags.get("grader", graders.DEFAULT)), timeout=request.config.reward.timeout
+    )  # fmt: skip
+    steps, evals = run.rollout_steps(), run.evals()
+    if not steps and not evals:
+        raise UsageError(f"{run.path} holds neither rollouts nor evaluations.", code="E106", tries=("oneshot train",))
+    try:
+        body = {
+            "schema": SCHEMA,
+            **graders.described(verify),
+            "was": run.config().get("reward", {}).get("name", ""),
+            "rollouts": rollouts(run, verify, steps),
+            "evals": evaluations(run, verify, evals),
+        }
+    except DataError as error:
+        kept = "Nothing was written."
+        raise DataError(error.message, code=error.code, tries=error.tries, kept=kept) from error
+    path = run.write_regrade(verify.name, body)
+    if request.json:
+        print(json.dumps({**body, "run": str(run.path), "path": str(path)}))
+    else:
+        print(f"{text(body)}\n{path}")
+    return 0
+
+
+def rollouts(run: RunFolder, verify: Verifier, steps: Sequence[int]) -> dict[str, Any]:
+    """Every recorded step: accuracy then and now, flips, statuses, and groups whose advantages would differ."""
+    flips, statuses, found = Flips(), Counter[str](), []
+    for step in steps:
+        rows = run.rollouts(step)
+        groups: dict[int, list[tuple[float, float]]] = {}
+        was = now = 0
+        for row in rows:
+            where = {"step": step, "group": row["group"], "sample": row["sample"]}
+            verdict = graded(
+                verify, row["text"], row["answer"], "step {step}, group {group}, sample {sample}".format(**where)
+            )
+            old = bool(row["reward"] > 0 if row.get("correct") is None else row["correct"])
+            was, now = was + old, now + verdict.correct
+            statuses[verdict.status] += 1
+            flips.add(old, verdict, **where, reference=row["answer"], extracted_old=row["extracted"])
+            reward = float(verdict.correct) if verdict.score is None else verdict.score
+            groups.setdefault(row["group"], []).append((row["reward"], reward))
+        changed = sum(differs(pairs) for pairs in groups.values())
+        shares = {"old": was / len(rows), "new": now / len(rows)} if rows else {"old": None, "new": None}
+        found.append({"step": step, "n": len(rows), **shares, "groups": len(groups), "groups_changed": changed})
+    return {
+        "steps": found,
+        "responses": sum(row["n"] for row in found),
+        "groups": sum(row["groups"] for row in found),
+        "groups_changed": sum(row["groups_changed"] for row in found),
+        "statuses": dict(statuses.most_common()),
+        **flips.as_dict(),
+    }
+
+
+def differs(pairs: Sequence[tuple[float, float]]) -> bool:
+    """Whether a group's advantages differ between two sets of rewards: whether the rewards minus their mean do.
+
+    A group that was all wrong and is all right now has the same advantages, namely none. (Advantages divided by the
+    group's deviation also stay the same when all differences grow by one factor; such a group is counted here.)
+    """
+    old, new = ([pair[i] - sum(p[i] for p in pairs) / len(pairs) for pair in pairs] for i in (0, 1))
+    return any(abs(a - b) > SAME for a, b in zip(old, new, strict=True))
+
+
+def evaluations(run: RunFolder, verify: Verifier, keys: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
+    """Every recorded evaluation: accuracy then and now with intervals; behind `base` also the paired differences."""
+    found, base = [], dict[str, tuple[list[EvalRow], list[EvalRow]]]()
+    for task, checkpoint in keys:
+        results, old = run.read_eval(task, checkpoint)
+        flips, statuses, new = Flips(), Counter[str](), []
+        for row in old:
+            verdict = graded(verify, row.response, row.answer, f"{task}, {checkpoint}, problem {row.id!r}")
+            flips.add(row.correct, verdict, id=row.id, reference=row.answer, extracted_old=row.extracted)
+            statuses[verdict.status] += 1
+            new.append(replace(row, correct=verdict.correct, extracted=verdict.extracted))
+        entry: dict[str, Any] = {"task": task, "checkpoint": checkpoint, "n": len(old)}
+        entry |= {"grader": results.get("protocol", {}).get("grader", "")}
+        entry |= {"old": _share(old), "new": _share(new), "statuses": dict(statuses.most_common()), **flips.as_dict()}
+        if checkpoint == "base":
+            base[task] = (old, new)
+        elif task in base and old:
+            pairs = zip(("old", "new"), base[task], (old, new), strict=True)
+            entry["paired"] = {name: gains.paired(before, after).as_dict() for name, before, after in pairs}
+        found.append(entry)
+    return found
+
+
+def _share(rows: Sequence[EvalRow]) -> dict[str, Any]:
+    correct = sum(row.correct for row in rows)
+    interval = wilson(correct, len(rows))
+    value = correct / len(rows) if rows else None
+    return {"correct": correct, "value": value, "ci_low": interval.low, "ci_high": interval.high}
+
+
+def text(body: Mapping[str, Any]) -> str:
+    """The same for people; responses are untrusted text, so their answers are shown with repr."""
+    rolled = body["rollouts"]
+    lines = [f"graded again with {body['grader']} (the reward was {body['was'] or 'not recorded'})"]
+    if rolled["steps"]:
+        lines.append(
+            f"rollouts: {rolled['responses']:,} responses of {len(rolled['steps'])} steps; {rolled['to_right']:,} "
+            f"wrong ones become right, {rolled['to_wrong']:,} right ones wrong; {rolled['groups_changed']:,} of "
+            f"{rolled['groups']:,} groups would have had other advantages"
+        )
+        lines += _steps([row for row in rolled["steps"] if row["old"] != row["new"] or row["groups_changed"]])
+        lines += [
+            _flip(flip, "step {step}, group {group}, sample {sample}".format(**flip)) for flip in rolled["examples"]
+        ]
+    for entry in body["evals"]:
+        lines.append(f"{entry['task']}, {entry['checkpoint']}: {_interval(entry['old'])} -> {_interval(entry['new'])}")
+        if pair := entry.get("paired"):
+            lines.append(f"  against base: {_points(pair['old'])} -> {_points(pair['new'])}")
+        lines += [_flip(flip, f"problem {flip['id']!r}") for flip in entry["examples"]]
+    return "\n".join(lines)
+
+
+def _steps(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    shown = [
+        f"  step {row['step']}: {row['old']:.1%} -> {row['new']:.1%}, {row['groups_changed']} of {row['groups']} groups"
+        for row in rows[:SHOWN_STEPS]
+    ]
+    left = len(rows) - len(shown)
+    return [*shown, f"  ... and {left} more steps in the file"] if left else shown
+
+
+def _flip(flip: Mapping[str, Any], where: str) -> str:
+    old, new = (_quoted(flip[name]) for name in ("extracted_old", "extracted_new"))
+    return (
+        f"  now {flip['to']}: {where}: reference {_quoted(flip['reference'])}, read {old}, now {new} ({flip['status']})"
+    )
+
+
+def _quoted(value: str | None) -> str:
+    return "nothing" if value is None else repr(value[:60])
+
+
+def _interval(share: Mapping[str, Any]) -> str:
+    if share["value"] is None:
+        return "nothing"
+    return f"{share['value']:.1%} ({share['ci_low']:.1%} to {share['ci_high']:.1%})"
+
+
+def _points(pair: Mapping[str, Any]) -> str:
+    return f"{100 * pair['estimate']:+.1f} points ({100 * pair['ci_low']:+.1f} to {100 * pair['ci_high']:+.1f})"
