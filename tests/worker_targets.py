@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
+import stat
 import sys
 import time
 from collections.abc import Callable
@@ -83,6 +85,24 @@ def say(text: str) -> int:
     return len(text)
 
 
+KEPT: list[bytes] = []
+
+
+def keep(size: int) -> int:
+    """Memory that stays in use after the job."""
+    KEPT.append(b"x" * size)
+    return os.getpid()
+
+
+def babble(_: Any) -> str:
+    """Writes an answer of its own to every socket it finds."""
+    for descriptor in range(3, 64):
+        with contextlib.suppress(OSError):
+            if stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+                os.write(descriptor, b"\0\0\0\2[]")
+    return "babbled"
+
+
 JOBS: dict[str, Callable[[Any], Any]] = {
     "twice": lambda value: 2 * value,
     "echo": lambda value: value,
@@ -108,7 +128,10 @@ JOBS: dict[str, Callable[[Any], Any]] = {
     "object": lambda _: object(),
     "long": lambda size: "x" * size,
     "nan": lambda _: [float("nan"), float("inf"), -0.0],
+    "keep": keep,
+    "babble": babble,
     "pid": lambda _: os.getpid(),
+    "parent": lambda _: os.getppid(),
     "path": lambda _: [sys.path, os.getcwd()],
     "loaded": lambda name: name in sys.modules,
 }

@@ -103,12 +103,12 @@ _LETTER_WITH_VALUE = re.compile(r"\(([A-J])\)[.:]?.+|([A-J])(?:\)|[.:] ?)\s*\S.*
 
 
 def _choice(given: str, wanted: str) -> bool | None:
-    """A multiple-choice letter: `C`, `(C)`, `C.` and `(C) 14` are the same; None where the reference is no letter."""
-    match = _LETTER.fullmatch(wanted) or (_LETTER_WITH_VALUE.fullmatch(wanted) if wanted.startswith("(") else None)
-    if not match or not _letter_of(given):
+    """Multiple-choice letters: `C`, `(C)`, `C.` and `(C) 14` are the same; None unless one side is a letter alone."""
+    first, second = _letter_of(given), _letter_of(wanted)
+    if not first or not second or not (_LETTER.fullmatch(given) or _LETTER.fullmatch(wanted)):
         return None
-    bracketed = "(" in wanted or "(" in given or "." in given or ":" in given or ")" in given
-    return _letter_of(given) == _letter_of(wanted) if bracketed or len(given) == len(wanted) == 1 else None
+    marked = any(mark in given + wanted for mark in "().:")
+    return first == second if marked or len(given) == len(wanted) == 1 else None
 
 
 def _letter_of(plain: str) -> str:
@@ -166,8 +166,10 @@ def _simple(shape: Shape) -> Shape:
 def _words(a: Shape, b: Shape) -> bool | None:
     """Words against words, whatever the case; words against mathematics are different, what is not read is open."""
     if isinstance(a, Words) and isinstance(b, Words):
-        if _letters(a.text) == _letters(b.text) and _letters(a.text):
-            return True if a.plain or b.plain or a.text == b.text else None
+        if a.plain and b.plain and _letters(a.text) == _letters(b.text):
+            return True
+        if _loosely(a.text) == _loosely(b.text):
+            return True
         return False if a.plain and b.plain else None
     words, other = (a, b) if isinstance(a, Words) else (b, a)
     assert isinstance(words, Words)
@@ -189,6 +191,11 @@ NUMBER_WORDS = {
         "eighteen nineteen twenty".split()
     )
 }
+
+
+def _loosely(text: str) -> str:
+    r"""What is not read as mathematics, without what cannot change it: `4:40\text{ a.m.}` is `4:40 am`."""
+    return re.sub(r"\\(?:text|mathrm)|[{}\s~]|(?<![0-9])\.|\.(?![0-9])", "", text).lower()
 
 
 def _letters(text: str) -> str:
@@ -327,9 +334,13 @@ def _unlabelled(shape: Shape) -> Shape:
     if len(shape.ops) > 1 or shape.ops == ("approx",):
         return _chain(shape)
     left, right = shape.sides
-    if _is_label(left, right):
+    if _is_label(left, right) or (not _lettered(left) and not _lettered(right) and equal(left, right)):
         return right
     return left if _is_label(right, left) and isinstance(right, Value) and right.node.op == "var" else shape
+
+
+def _lettered(shape: Shape) -> bool:
+    return not isinstance(shape, Value) or bool(variables(shape.node))
 
 
 def _chain(shape: Relation) -> Shape:
@@ -411,7 +422,9 @@ def _equations(a: Relation, b: Relation) -> bool | None:
     first, second = _difference(a), _difference(b)
     if first is None or second is None:
         if a.ops == b.ops:
-            return True if _every([equal(x, y) for x, y in zip(a.sides, b.sides, strict=True)]) else None
+            turned = reversed(b.sides) if a.ops == ("=",) else b.sides
+            pairs = [zip(a.sides, sides, strict=True) for sides in (b.sides, turned)]
+            return True if any(_every([equal(x, y) for x, y in pair]) for pair in pairs) else None
         return None
     if first[1] != second[1]:
         return False

@@ -12,7 +12,8 @@ Bounded by the number of tokens and by nesting depth. Conventions where notation
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -104,15 +105,21 @@ class _Parser:
 
     # The grammar, loosest binding first.
 
-    def sum(self) -> Node:
+    @contextmanager
+    def deeper(self) -> Iterator[None]:
+        """One level of nesting; every cycle of the grammar goes through here, so that no text exhausts the stack."""
         self.depth += 1
         if self.depth > MAX_DEPTH:
             raise Unreadable("nested too deep")
-        terms = [self.term()]
-        while self.at("+", "-"):
-            minus = self.take().text == "-"
-            terms.append(negated(self.term()) if minus else self.term())
+        yield
         self.depth -= 1
+
+    def sum(self) -> Node:
+        with self.deeper():
+            terms = [self.term()]
+            while self.at("+", "-"):
+                minus = self.take().text == "-"
+                terms.append(negated(self.term()) if minus else self.term())
         return terms[0] if len(terms) == 1 else Node("add", tuple(terms))
 
     def term(self) -> Node:
@@ -161,16 +168,13 @@ class _Parser:
         return bool(inner and after and inner.text == "circ" and after.text == "}")
 
     def exponent(self) -> Node:
-        self.depth += 1
-        if self.depth > MAX_DEPTH:
-            raise Unreadable("nested too deep")
         sign = 1
         while self.at("-", "+"):
             sign = -sign if self.take().text == "-" else sign
         if self.at("'"):
             raise Unreadable("a prime as exponent")
-        node = self.power()
-        self.depth -= 1
+        with self.deeper():
+            node = self.power()
         return negated(node) if sign < 0 else node
 
     def postfix(self) -> Node:
@@ -357,7 +361,8 @@ class _Parser:
             ]
         if self.at("{"):
             return self._group(self.take())
-        return self.primary_only()
+        with self.deeper():
+            return self.primary_only()
 
     def primary_only(self) -> Node:
         token = self.peek()
@@ -412,7 +417,8 @@ class _Parser:
         sign = self.at("-")
         if sign:
             self.take()
-        node = self.power()
+        with self.deeper():
+            node = self.power()
         while self.starts_factor():
             token = self.peek()
             if token is None or token.kind == "function" or self._two_numbers():

@@ -55,7 +55,7 @@ def is_set_of_reals(shape: Shape) -> bool:
     if isinstance(shape, Sets):
         return True
     if isinstance(shape, Relation):
-        return any(op in INEQUALITIES or op in ("!=", "in") for op in shape.ops)
+        return any(op in INEQUALITIES or op in ("!=", "in", "notin") for op in shape.ops)
     if isinstance(shape, Bracketed):
         return shape.opening + shape.closing in ("[)", "(]") or any(_infinity(i) for i in shape.items)
     if isinstance(shape, Value):
@@ -160,6 +160,8 @@ def _solved(relation: Relation) -> list[Piece]:
     """The reals that satisfy an inequality or a chain of them, linear in one variable; `x \\in S` is S."""
     if relation.ops == ("in",):
         return _pieces(relation.sides[1])
+    if relation.ops == ("notin",):
+        return _complement(_pieces(relation.sides[1]))
     names = {name for side in relation.sides for name in _names(side)}
     if len(names) != 1:
         raise NotReals
@@ -181,6 +183,8 @@ def _half_line(op: str, left: Shape, right: Shape, name: str) -> list[Piece]:
     for near, far, direction in ((left, right, op), (right, left, _FLIPPED.get(op, op))):
         if near.node.op == "var" and near.node.name == name:
             return _beyond(direction, _end(far, direction in ("<=", ">=", "=")))
+        if near.node.op == "abs" and not variables(far.node) and direction in _FLIPPED:
+            return _around(direction, Value(near.node.args[0]), far, name)
     difference = Node("add", (left.node, negated(right.node)))
     values = [at(difference, {name: p}) for p in _SLOPE_POINTS]
     exact = [v.value for v in values if v is not None and type(v.value) is Fraction]
@@ -191,6 +195,13 @@ def _half_line(op: str, left: Shape, right: Shape, name: str) -> list[Piece]:
         raise NotReals
     direction = op if slope > 0 else _FLIPPED.get(op, op)
     return _beyond(direction, _end(Value(number(-exact[0] / slope)), op in ("<=", ">=", "=")))
+
+
+def _around(op: str, inner: Value, far: Value, name: str) -> list[Piece]:
+    """`|g| < c` is `-c < g` and `g < c`; `|g| > c` is `g < -c` or `g > c`."""
+    below = _half_line(_FLIPPED[op], inner, Value(negated(far.node)), name)
+    above = _half_line(op, inner, far, name)
+    return _intersection(below, above) if op in ("<", "<=") else [*below, *above]
 
 
 def _beyond(op: str, end: End) -> list[Piece]:

@@ -220,6 +220,8 @@ def _single(tokens: Sequence[Token], depth: int) -> Shape:
         return Sets(ops.pop(), tuple(_several(p, depth + 1) for p in _cut(tokens, joined)))
     ratio = [i for i in places if tokens[i].text == ":"]
     if ratio:
+        if "".join(t.text for t in tokens[-4:]).lower().replace(".", "").endswith(("am", "pm")):
+            raise Unreadable("a time of day")
         return Ratio(tuple(_value(p).node for p in _cut(tokens, ratio)))
     return _bracketed(tokens, depth) or _matrix(tokens, depth) or _leaf(tokens)
 

@@ -79,10 +79,15 @@ class Unmatchable:
         """Counts of both kinds, and the first ids."""
         return {"refused": len(self.refused), "empty": len(self.empty), "ids": [*self.refused, *self.empty][:MAX_IDS]}
 
-    def sentences(self, grader: str) -> list[str]:
+    def sentences(self, verify: Verifier) -> list[str]:
         """What there is to warn of."""
-        said = []
-        if self.refused:
+        grader, said = verify.name, []
+        if self.refused and is_users(verify):
+            said.append(
+                f"warning: {grader} gave less than 1 to each of {len(STATED)} plain statements of "
+                f"{len(self.refused)} of {self.total} references: {_first(self.refused)} (a response below 1 counts as wrong)"
+            )
+        elif self.refused:
             said.append(
                 f"warning: the grader {grader!r} does not accept {len(self.refused)} of {self.total} reference answers "
                 f"against themselves, so no response to them can be right: {_first(self.refused)}"
@@ -130,12 +135,7 @@ def check_answers(verify: Verifier, problems: Sequence[Problem]) -> list[str]:
         DataError: E302 with the line of the first reference that a grader of ours refuses, E305 a function failed.
     """
     if is_users(verify):
-        refused = [p.id for p in problems if not _accepts(verify, p.answer)]
-        said = (
-            f"warning: {verify.name} gave less than 1 to every one of {len(STATED)} plain statements of the reference "
-            f"({_first(refused)}); responses below 1 count as wrong, and their score is the reward"
-        )
-        return [said] if refused else []
+        return unmatchable(verify, problems).sentences(verify)
     for problem in problems:
         try:
             self_check(verify, problem.answer)
@@ -151,10 +151,11 @@ def check_references(verify: Verifier, problems: Sequence[Problem]) -> list[str]
     """Warnings about references no response can match, before anything is loaded.
 
     Raises:
-        DataError: E302 when it is all of them.
+        DataError: E302 when it is all of them, unless it is a user's function, which may want another form.
     """
     found = unmatchable(verify, problems)
-    if problems and len(found.refused) + len(found.empty) == len(problems):
+    never = len(found.empty) if is_users(verify) else len(found.refused) + len(found.empty)
+    if problems and never == len(problems):
         raise DataError(
             f"the grader {verify.name!r} accepts none of the {len(problems)} reference answers against themselves "
             f"({len(found.empty)} are empty), so every response would be wrong.",
@@ -162,7 +163,7 @@ def check_references(verify: Verifier, problems: Sequence[Problem]) -> list[str]
             tries=("--evals.grader exact   (the whole response)", "a file whose references hold the answers"),
             kept="Nothing was measured.",
         )
-    return found.sentences(verify.name)
+    return found.sentences(verify)
 
 
 def doubts(groups: Iterable[Group]) -> dict[str, Any]:

@@ -45,7 +45,6 @@ def test_a_score_is_the_reward(train: OneShot, use: Use) -> None:
     told = train("--steps", "2")
     assert told.code == 0, told.err
     assert "reward mine.py:score: recognised as the plain convention" in told.err
-    assert "warning: mine.py:score gave less than 1" in told.err or "warning" not in told.err
     (attempt,) = (event for event in told.run.events() if event["kind"] == "attempt")
     assert attempt["reward"] == {"grader": "mine.py:score", "convention": "plain"}
     for step, metrics in enumerate(told.run.metrics()):
@@ -156,10 +155,10 @@ def test_a_run_with_a_function_of_a_file(train: OneShot, oneshot: OneShot, tmp_p
     protocol = run.read_eval("held", "checkpoint-1")[0]["protocol"]
     assert (protocol["grader"], protocol["convention"]) == (f"{reward}:score", "TRL")
     assert run.read_eval("held", "checkpoint-1")[0]["found"] == 1.0
-    tasks = [task for task, _ in run.evals()]
+    known = {"held"}
     for _ in range(2):  # once measured, read again; after the function was edited, measured anew
-        assert oneshot("eval", run.path).code == 0
-        assert oneshot("eval", run.path).code == 0
-        assert len(set(run_tasks := [task for task, _ in run.evals()])) == len(set(tasks)) + 1
-        tasks = run_tasks
+        assert oneshot("eval", run.path).code == oneshot("eval", run.path).code == 0
+        tasks = {task for task, _ in run.evals()}
+        assert len(tasks - known) == 1
+        known = tasks
         reward.write_text(reward.read_text() + "# edited\n")

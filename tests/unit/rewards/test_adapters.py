@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -202,3 +203,20 @@ def test_what_names_no_function_is_refused(spec: str) -> None:
 
 def test_a_spec_is_split_at_the_last_colon() -> None:
     assert adapters.split(r"C:\rewards\my.py:data.score") == (Path(r"C:\rewards\my.py"), "data.score")
+
+
+def test_the_functions_of_the_page_on_rewards_do_what_it_says(load: Load, root: Path) -> None:
+    page = (root / "docs/rewards.md").read_text("utf-8")
+    source = "\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL))
+    shown = {
+        "score": "plain",
+        "rewards": "TRL",
+        "compute_score": "verl",
+        "correct": "verifiers-v0",
+        "score_answer": "reasoning-gym",
+    }
+    for name, convention in shown.items():
+        reward = load(source, name)
+        assert reward({"describe": True})["convention"] == convention
+        assert score(reward, "We add <answer>12.8</answer>\nAnswer: 12.8\n") == 1.0
+        assert score(reward, "We add <answer>112.8</answer>\nAnswer: 112.8\n") == 0.0

@@ -61,7 +61,7 @@ def test_as_json(reward: Any, capfd: pytest.CaptureFixture[str]) -> None:
 def test_an_exploitable_reward_is_exit_4_with_the_list(reward: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", reward(SUBSTRING)]) == 4
     out, err = capsys.readouterr()
-    assert "E305" in err and "; right answer mentioned, another boxed (5); " in err and "oneshot check" in err
+    assert "E305" in err and "right answer mentioned, another boxed (5); " in err and "oneshot check" in err
     assert "right answer mentioned, another boxed, reference 12.8, and 4 more: score 1: It looks like 12.8, but" in out
 
 

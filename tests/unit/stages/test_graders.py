@@ -71,14 +71,14 @@ def test_references_nothing_can_match_are_counted_and_empty_ones_apart() -> None
     found = graders.unmatchable(grader, asked("7", "nan", "", "nan", " "))
     assert (found.refused, found.empty, found.total) == (("p1", "p3"), ("p2", "p4"), 5)
     assert found.as_dict() == {"refused": 2, "empty": 2, "ids": ["p1", "p3", "p2", "p4"]}
-    first, second = found.sentences("math")
+    first, second = found.sentences(grader)
     assert "'math' does not accept 2 of 5 reference answers" in first
     assert first.endswith(": p1, p3")
     assert second.startswith("warning: 2 reference answers are empty")
-    assert graders.unmatchable(grader, asked("7")).sentences("math") == []
+    assert graders.unmatchable(grader, asked("7")).sentences(grader) == []
     many = graders.unmatchable(grader, asked(*["nan"] * 30))
     assert len(many.as_dict()["ids"]) == 10
-    assert many.sentences("math")[0].endswith("p9, ...")
+    assert many.sentences(grader)[0].endswith("p9, ...")
 
 
 def test_not_one_reference_that_can_be_matched_is_an_error() -> None:
@@ -96,6 +96,7 @@ def test_a_users_function_may_want_the_answer_in_a_form_of_its_own() -> None:
     (warning,) = graders.check_answers(Users("never %s"), asked("7"))
     assert "mine.py:score gave less than 1" in warning
     assert graders.unmatchable(Users("never %s"), asked("7", "")).refused == ("p0",)
+    assert len(graders.check_references(Users("never %s"), asked("7", ""))) == 2  # told, but no error
     with pytest.raises(DataError, match=r"the check of the reference 'crash' .*raised KeyError") as caught:
         graders.check_answers(Users(), asked("crash"))
     assert caught.value.code == "E305"
