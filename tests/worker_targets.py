@@ -152,3 +152,8 @@ def failing(text: str) -> Callable[[Any], Any]:
 
 def exiting() -> Callable[[Any], Any]:
     os._exit(3)
+
+
+def sleeping() -> Callable[[Any], Any]:
+    time.sleep(600)
+    return jobs()

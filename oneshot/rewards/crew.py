@@ -13,6 +13,7 @@ from oneshot.rewards.hatchery import START_SECONDS, Hatchery, hatchery
 from oneshot.rewards.wire import receive
 
 CLOSED = "the pool of workers is closed"
+_TRIES = 3
 
 
 @dataclass(eq=False)
@@ -76,9 +77,10 @@ class Crew:
         """Kill the worker: its exit status, or minus the signal that ended it, where known."""
         worker.link.close()
         with self._state:
+            known = worker in self._workers
             self._workers.discard(worker)
             nest = self._hatchery
-        return nest.end(worker.pid) if nest else None
+        return nest.end(worker.pid) if nest and known else None  # once only: the pid may be another's by now
 
     def close(self) -> None:
         """End everything; jobs in progress lose their worker. Idempotent."""
@@ -100,53 +102,62 @@ class Crew:
             self._hatchery.abandon()
 
     def _hatch(self) -> Worker:
-        try:
+        """A new worker that is ready. One that dies before is replaced, for its death may not be the factory's doing."""
+        why = ""
+        for _ in range(_TRIES):
             worker = self._order()
-        except (OSError, EOFError) as error:
-            why = CLOSED if self.closed else f"a worker process could not be started ({error})"
-            raise MachineError(f"{why}.") from error
-        why = "interrupted"
-        try:
-            why = self._not_ready(worker)
-        finally:
-            if why:
-                self.end(worker)
-        if why:
-            raise DataError(f"{self._config['target']} cannot be used: {why}", code="E305")
-        return worker
+            ready: dict[str, Any] | None = None
+            try:
+                ready = receive(worker.link, time.monotonic() + START_SECONDS)
+            except TimeoutError:
+                why = f"it did not come up within {START_SECONDS:g} s"
+                break
+            except (OSError, EOFError):
+                why = f"its process ended while starting ({how(self.end(worker))})"
+                continue
+            finally:
+                if not ready or ready["status"] != "ok":
+                    self.end(worker)
+            if ready["status"] == "ok":
+                return worker
+            why = ready["message"]
+            break
+        raise DataError(f"{self._config['target']} cannot be used: {why}", code="E305")
 
     def _order(self) -> Worker:
-        nest = self._nest()
-        try:
-            link, pid = nest.hatch()
-        except (OSError, EOFError):  # the nursery itself was killed
+        """A new process, from a new nursery where the old one was killed. Raises MachineError."""
+        fault: OSError | EOFError = EOFError()
+        for _ in range(_TRIES):
+            try:
+                nest = self._nest()
+            except OSError as error:
+                fault = error
+                continue
+            try:
+                link, pid = nest.hatch()
+            except (OSError, EOFError) as error:
+                fault = error
+                self._drop(nest)
+                continue
+            worker = Worker(link, pid)
             with self._state:
-                if self._hatchery is nest:
-                    self._hatchery = None
-            nest.close()
-            link, pid = self._nest().hatch()
-        worker = Worker(link, pid)
-        with self._state:
-            self._workers.add(worker)
-        return worker
+                self._workers.add(worker)
+            return worker
+        raise MachineError(f"no worker process could be started: {fault}") from fault
 
     def _nest(self) -> Hatchery:
         with self._state:
             if self.closed:
-                raise EOFError(CLOSED)
+                raise MachineError(CLOSED)
             if self._hatchery is None:
                 self._hatchery = hatchery(self._config)
             return self._hatchery
 
-    def _not_ready(self, worker: Worker) -> str:
-        """Wait until the factory has made the function; an empty string, or why it has not."""
-        try:
-            ready = receive(worker.link, time.monotonic() + START_SECONDS)
-        except TimeoutError:
-            return f"it did not come up within {START_SECONDS:g} s"
-        except (OSError, EOFError):
-            return f"its process ended while starting ({how(self.end(worker))})"
-        return "" if ready["status"] == "ok" else str(ready["message"])
+    def _drop(self, nest: Hatchery) -> None:
+        with self._state:
+            if self._hatchery is nest:
+                self._hatchery = None
+        nest.close()
 
 
 def how(status: int | None) -> str:

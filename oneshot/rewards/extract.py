@@ -6,7 +6,7 @@ import re
 from collections import deque
 
 from oneshot.boxes import boxes
-from oneshot.rewards.numbers import DECIMAL, POWER_OF_TEN
+from oneshot.rewards.answers.numbers import DECIMAL, POWER_OF_TEN
 
 MAX_RESPONSE = 200_000
 """Characters of a response that are looked at: its tail, since the answer is the last thing said."""

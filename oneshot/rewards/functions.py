@@ -26,11 +26,11 @@ from typing import NamedTuple
 from oneshot.errors import MachineError, UsageError
 from oneshot.registry import Registry
 from oneshot.rewards import paper_eval, paper_train
-from oneshot.rewards.compare import same
+from oneshot.rewards.answers.compare import same
+from oneshot.rewards.answers.text import MAX_ANSWER, compact
 from oneshot.rewards.extract import boxed_answer, last_box, last_number, visible
 from oneshot.rewards.lenient import stated_answer
 from oneshot.rewards.symbolic import Symbolic
-from oneshot.rewards.text import MAX_ANSWER, compact
 from oneshot.types import Verdict, Verifier
 
 VERIFIERS: Registry[Verifier] = Registry("grader")
@@ -204,7 +204,7 @@ def exact() -> Verifier:
     )
 
 
-@dataclass(frozen=True)
+@dataclass
 class FixedVerifier:
     """A grader that is one function."""
 

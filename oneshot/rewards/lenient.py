@@ -7,6 +7,7 @@ models also run on into a problem of their own making: what comes after is not r
 from __future__ import annotations
 
 import re
+from collections import deque
 
 from oneshot.rewards.extract import last_box, last_number, visible
 
@@ -56,9 +57,7 @@ def _first_sentence(text: str) -> str:
 
 
 def _last_value(text: str) -> tuple[str | None, str]:
-    formula = None
-    for formula in _FORMULA.finditer(text):
-        pass
+    formula = next(iter(deque(_FORMULA.finditer(text), maxlen=1)), None)
     if formula and last_number(text[formula.end() :]) is None:
         return next(g for g in formula.groups() if g), "formula"
     number = last_number(text)

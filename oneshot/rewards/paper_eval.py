@@ -18,7 +18,7 @@ Departures from the paper:
 
 - Code that the model wrote is never run. The paper executes it, up to four rounds, and generates on with its output.
 - An empty reference, or an empty answer, never matches. In the paper the two are equal.
-- sympy and latex2sympy are replaced by bounded evaluation (`oneshot.rewards.values`): nothing of a text is executed.
+- sympy and latex2sympy are replaced by bounded evaluation (`answers.values`): nothing of a text is executed.
   The paper calls wrong what takes longer than three seconds; here what cannot be read is `undecided`, and wrong.
 - Units are dropped behind a number only, not wherever their letters stand: `(a+5)(b+2)` is not `(+5)(b+2)`.
 - Commas join digits as thousands separators only: `1,2` is not 12. Lists without brackets are compared by element.
@@ -31,6 +31,7 @@ import re
 from fractions import Fraction
 from itertools import chain
 
+from oneshot.rewards.answers.values import equal_values, number_of
 from oneshot.rewards.paper_normal import normal
 from oneshot.rewards.paper_text import (
     MAX_ANSWER,
@@ -41,7 +42,6 @@ from oneshot.rewards.paper_text import (
     rational,
     split_at_commas,
 )
-from oneshot.rewards.values import equal_values, number_of
 from oneshot.types import Verdict
 
 RELATIVE = Fraction(1, 10_000)

@@ -20,7 +20,7 @@ Departures from the paper:
   response without a box answers with the empty text there.
 - An empty reference never matches. In the paper an answer without a box is right for row 265 of DSR-sub, whose label is
   empty.
-- sympy is replaced by bounded evaluation (`oneshot.rewards.values`): nothing of a text is executed, and time is bounded
+- sympy is replaced by bounded evaluation (`answers.values`): nothing of a text is executed, and time is bounded
   by caps instead of not at all. What it cannot read is `undecided`, and wrong.
 - The plain text keeps the precedence of its LaTeX: `\frac{x+1}{2}` is (x+1)/2 and a root keeps its index.
 - With `think`, `</think>` alone is required: chat templates write `<think>` at the end of the prompt.
@@ -30,6 +30,7 @@ from __future__ import annotations
 
 import re
 
+from oneshot.rewards.answers.values import equal_values
 from oneshot.rewards.paper_text import (
     MAX_ANSWER,
     MAX_RESPONSE,
@@ -40,7 +41,6 @@ from oneshot.rewards.paper_text import (
     split_at_commas,
     without_name,
 )
-from oneshot.rewards.values import equal_values
 from oneshot.types import Verdict
 
 MAX_LETTERS = 2

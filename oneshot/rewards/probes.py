@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from oneshot.rewards.compare import same
+from oneshot.rewards.answers.compare import same
 from oneshot.rewards.hostile import REFERENCES, Probe, empty, hostile, right
 from oneshot.types import Verdict, Verifier
 

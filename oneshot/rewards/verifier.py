@@ -10,7 +10,7 @@ import time
 from dataclasses import replace
 
 from oneshot.errors import DataError
-from oneshot.rewards import numbers
+from oneshot.rewards.answers import numbers
 from oneshot.rewards.extract import last_box
 from oneshot.types import Completion, Verdict, Verifier
 

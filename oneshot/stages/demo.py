@@ -96,7 +96,8 @@ def _choose(setup: Setup, run: RunFolder, note: Any) -> Probed:
     """Two-round probing on the train split; the rate shown comes from fresh samples."""
     config = setup.config
     pool = builtin.candidates(config.data.task_seed, KIND, CANDIDATES)
-    check_answers(setup.names, pool)
+    for warning in check_answers(setup.names, pool):
+        note(warning)
     note(f"example: probing {len(pool)} candidates of kind {KIND}")
     probe = Prober(
         engine=setup.engine, render=setup.render, verify=setup.names.verify, sampling=loop.build_sampling(config)

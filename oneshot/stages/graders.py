@@ -54,9 +54,13 @@ def described(verify: Verifier) -> dict[str, str]:
 
 
 def notes(*verifiers: Verifier) -> list[str]:
-    """One sentence for each function of the user's: which convention was recognised."""
-    found = {v.name: convention(v) for v in verifiers}
-    return [f"reward {name}: recognised as the {called} convention" for name, called in found.items() if called]
+    """One sentence for each function of the user's: which convention was recognised, and by which arguments."""
+    found = {v.name: (convention(v), getattr(v, "signature", "")) for v in verifiers}
+    return [
+        f"reward {name}: recognised as the {called} convention" + (f": {signature}" if signature else "")
+        for name, (called, signature) in found.items()
+        if called
+    ]
 
 
 def is_users(verify: Verifier) -> bool:
@@ -85,7 +89,8 @@ class Unmatchable:
         if self.refused and is_users(verify):
             said.append(
                 f"warning: {grader} gave less than 1 to each of {len(STATED)} plain statements of "
-                f"{len(self.refused)} of {self.total} references: {_first(self.refused)} (a response below 1 counts as wrong)"
+                f"{len(self.refused)} of {self.total} references: {_first(self.refused)} "
+                "(a response below 1 counts as wrong)"
             )
         elif self.refused:
             said.append(

@@ -18,7 +18,7 @@ from oneshot.data.tasks import builtin
 from oneshot.model import policy as policies
 from oneshot.model.memory import check_memory
 from oneshot.model.policy import Policy
-from oneshot.rewards import numbers
+from oneshot.rewards.answers import numbers
 from oneshot.rollout.collect import Render
 from oneshot.rollout.native import NativeEngine
 from oneshot.stages import graders

@@ -22,6 +22,8 @@ NO_TORCH = [
     "oneshot.rewards",
     "oneshot.measure",
     "oneshot.report",
+    "oneshot.stages.grade",
+    "oneshot.stages.regrade",
     "oneshot.data.problems",
     "oneshot.data.readers",
     "oneshot.data.tasks",

@@ -20,7 +20,10 @@ def weights(run: RunFolder, step: int) -> bytes:
 
 def recorded(run: RunFolder) -> list[dict[str, Any]]:
     """Every rollout, and every metric that is no time."""
-    metrics = [{k: v for k, v in row.items() if "time" not in k and k != "attempt"} for row in run.metrics()]
+    own = ("time", "step_time", "grader/seconds", "attempt")
+    metrics = [
+        {k: v for k, v in row.items() if k not in own and not k.startswith("time/")} for row in run.metrics()
+    ]  # fmt: skip
     return [*metrics, *(row for step in run.rollout_steps() for row in run.rollouts(step))]
 
 

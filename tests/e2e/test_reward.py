@@ -149,7 +149,7 @@ def test_a_run_with_a_function_of_a_file(train: OneShot, oneshot: OneShot, tmp_p
     pool = write_pool(tmp_path / "held.jsonl", [{"prompt": "1 + 1?", "answer": "2"}, {"prompt": "2?", "answer": "2"}])
     told = train("--reward", f"{reward}:score", "--steps", "1", "--evals.source", pool)
     assert told.code == 0, told.err
-    assert f"reward {reward}:score: recognised as the TRL convention" in told.err
+    assert f"reward {reward}:score: recognised as the TRL convention: score(completions, answer, **kwargs)" in told.err
     run = told.run
     assert all(row["reward"] == len(row["text"]) % 3 / 2 for row in run.rollouts(0))
     protocol = run.read_eval("held", "checkpoint-1")[0]["protocol"]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oneshot.rewards.extract import MAX_RESPONSE, last_box, last_number
-from oneshot.rewards.numbers import parse
+from oneshot.rewards.answers.numbers import parse
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oneshot.rewards.numbers import MAX_EXPONENT, equal, parse, tidy
+from oneshot.rewards.answers.numbers import MAX_EXPONENT, equal, parse, tidy
 
 
 def value(text: str) -> Fraction | None:

@@ -89,7 +89,11 @@ def saved_weights(run: RunFolder, step: int) -> dict[str, torch.Tensor]:
 def untimed(run: RunFolder) -> list[dict[str, Any]]:
     """Recorded metrics without what a clock or an attempt decides."""
     return [
-        {key: value for key, value in row.items() if not key.startswith("time") and key not in ("step_time", "attempt")}
+        {
+            key: value
+            for key, value in row.items()
+            if not key.startswith("time") and key not in ("step_time", "grader/seconds", "attempt")
+        }
         for row in run.metrics()
     ]
 

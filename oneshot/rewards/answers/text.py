@@ -28,7 +28,8 @@ _SYMBOLS = {
     **dict.fromkeys("−–—‐‑﹣", "-"), **dict.fromkeys("×✕✖⨯", r"\times "), **dict.fromkeys("·⋅∙•∗", r"\cdot "),
     **dict.fromkeys("÷∕⁄", "/"), **dict.fromkeys("≤⩽≦", r"\le "), **dict.fromkeys("≥⩾≧", r"\ge "),
     **dict.fromkeys("⟨〈", r"\langle "), **dict.fromkeys("⟩〉", r"\rangle "), **dict.fromkeys("°˚º", r"^\circ "),
-    **dict.fromkeys("′’‘", "'"), **dict.fromkeys("∣｜", "|"), **dict.fromkeys("、﹐", ","), **dict.fromkeys("€£¥₹", "$"),
+    **dict.fromkeys("′’‘", "'"), **dict.fromkeys("∣｜", "|"), **dict.fromkeys("、﹐", ","),
+    **dict.fromkeys("€£¥₹", "$"),
     "√": r"\sqrt ", "∛": r"\sqrt[3]", "∜": r"\sqrt[4]", "∞": r"\infty ", "≠": r"\ne ", "≈": r"\approx ",
     "∈": r"\in ", "∪": r"\cup ", "∩": r"\cap ", "∅": r"\emptyset ", "∖": r"\setminus ", "ℝ": r"\mathbb{R}",
     "ℤ": r"\mathbb{Z}", "ℕ": r"\mathbb{N}", "ℚ": r"\mathbb{Q}", "ℂ": r"\mathbb{C}", "±": r"\pm ", "∓": r"\mp ",
@@ -37,10 +38,7 @@ _SYMBOLS = {
     "。": ".", "ℏ": r"\hbar ", "\x00": " ",
 }  # fmt: skip
 _TABLE = str.maketrans(_SYMBOLS)
-_SCRIPTS = (
-    (re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱˣᵏᵗ]+"), "^", _SUPERSCRIPTS),
-    (re.compile("[₀₁₂₃₄₅₆₇₈₉₊₋₍₎ₙₖₓ]+"), "_", _SUBSCRIPTS),
-)
+_SCRIPTS = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱˣᵏᵗ]+|[₀₁₂₃₄₅₆₇₈₉₊₋₍₎ₙₖₓ]+")
 _VULGAR = re.compile("[¼½¾⅐-⅞↉]")
 _GROUP_SPACE = re.compile(r"(?<=[0-9])(?:[\u00a0\u202f\u2009]|\\,|~)(?=[0-9]{3}(?![0-9]))")
 _GROUP_COMMA = re.compile(r"(?<=[0-9])(?:\{,\}|,\\!\s?)(?=[0-9]{3}(?![0-9]))")
@@ -88,11 +86,16 @@ def compact(text: str) -> str:
 
 def _ascii(text: str) -> str:
     text = _GROUP_SPACE.sub("", text)
-    for pattern, mark, table in _SCRIPTS:
-        text = pattern.sub(lambda m, mark=mark, table=table: f"{mark}{{{m[0].translate(table)}}}", text)
+    text = _SCRIPTS.sub(lambda match: _script(match[0]), text)
     text = _VULGAR.sub(_fraction, text).translate(_TABLE)
     text = unicodedata.normalize("NFKC", text).translate(_TABLE)
     return "".join(c for c in text if c.isascii() or unicodedata.category(c) != "Cf")
+
+
+def _script(characters: str) -> str:
+    """Superscript or subscript characters as `^{...}` or `_{...}`."""
+    mark, table = ("^", _SUPERSCRIPTS) if ord(characters[0]) in _SUPERSCRIPTS else ("_", _SUBSCRIPTS)
+    return f"{mark}{{{characters.translate(table)}}}"
 
 
 def _fraction(match: re.Match[str]) -> str:

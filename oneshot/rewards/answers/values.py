@@ -14,12 +14,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-from itertools import islice
 
-from oneshot.rewards.evaluate import Evaluator, TooBig, Undefined, Value, approximate
-from oneshot.rewards.expressions import Node, number, parse
-from oneshot.rewards.text import MAX_ANSWER, clean
-from oneshot.rewards.tokens import Unreadable, tokenize
+from oneshot.rewards.answers.evaluate import Evaluator, TooBig, Undefined, Value, approximate
+from oneshot.rewards.answers.grammar import parse
+from oneshot.rewards.answers.text import MAX_ANSWER, clean
+from oneshot.rewards.answers.tokens import Unreadable, tokenize
+from oneshot.rewards.answers.tree import Node
 
 AGREE = 38
 """Digits two values must share."""
@@ -175,7 +175,7 @@ def proportional(a: Node, b: Node, *, positive: bool = False) -> bool | None:
                     return False
                 continue
             ratio = Valued(_quotient(above.value, below.value), Fraction(0))
-            if positive and not (_real(ratio.value) and ratio.value > 0):
+            if positive and not (is_real(ratio.value) and ratio.value > 0):
                 return False
             first = first or ratio
             if not agree(first, ratio):
@@ -193,7 +193,8 @@ def _quotient(a: Value, b: Value) -> Value:
     return a / b if exact else approximate(a) / approximate(b)
 
 
-def _real(value: Value) -> bool:
+def is_real(value: Value) -> bool:
+    """Whether a value has no imaginary part."""
     return type(value) is Fraction or not getattr(value, "imag", 0)
 
 
@@ -203,7 +204,7 @@ def stands_for(decimal: Node, exact: Valued) -> bool:
     A whole number is never the rounding of anything, and none is rounded to: 0.9999999 is not 1.
     """
     places, digits, written = decimal.places, decimal.digits, decimal.value
-    if places < 1 or digits < ENOUGH_DIGITS or not _real(exact.value):
+    if places < 1 or digits < ENOUGH_DIGITS or not is_real(exact.value):
         return False
     if type(exact.value) is Fraction:
         if exact.value.denominator == 1:
@@ -240,14 +241,6 @@ def number_of(text: str) -> complex | float | None:
         found = constant(node)
         if found is None:
             return None
-        return float(found.value) if _real(found.value) else complex(found.value)
+        return float(found.value) if is_real(found.value) else complex(found.value)
     except (TooBig, OverflowError):
         return None
-
-
-def first_points(names: tuple[str, ...], n: int) -> list[dict[str, Fraction]]:
-    """The first `n` fixed points."""
-    return list(islice(points(names), n))
-
-
-ZERO = number(0)

@@ -1,4 +1,4 @@
-r"""Words beside a number: units and currency, which are ignored; multipliers, which count; and words that change a meaning.
+r"""Words beside a number: units and currency, which are ignored; multipliers, which count; stop words.
 
 A unit stands *after* a value: `14 cm`, `14\,\mathrm{cm}^2`, `9.8 \text{ m/s}^2`, `5 \text{ square feet}`, `14 apples`.
 A single letter written plainly (`15 m`) may be a variable; it is only taken for a unit against a plain number.
@@ -10,28 +10,28 @@ import re
 from collections.abc import Sequence
 from fractions import Fraction
 
-from oneshot.rewards.tokens import Token
+from oneshot.rewards.answers.tokens import Token
 
 MULTIPLIERS = {
     "hundred": 10**2, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12,
 }  # fmt: skip
 PERCENT = frozenset(["percent", "percents", "pct", "per cent"])
 STOP = frozenset(
-    "and or not no none if when where unless for all any less more greater smaller fewer at least most between than to "
-    "except without only but is are was the answer equals equal plus minus times over either both neither nor such that "
-    "with even odd prime mod modulo".split()
+    "and or not no none if when where unless for all any less more greater smaller fewer at least most between than "
+    "to except without only but is are was the answer equals equal plus minus times over either both neither nor "
+    "such that with even odd prime mod modulo".split()
 )
 """A text with one of these is not a unit."""
 UNITS = frozenset(
-    "mm cm dm km nm um in ft yd mi sq cu mg kg lb lbs oz ml cl dl kl sec secs min mins hr hrs ms ns us wk yr yrs mph kph "
-    "kmh rpm fps hz khz mhz ghz ev kev mev gev kj kw kwh mw gw pa kpa mpa atm bar mol mmol rad deg degs usd eur gbp rs "
-    "cal kcal gal pt qt amp amps ohm volt volts watt watts joule joules newton newtons kelvin tesla gauss farad "
-    "meter meters metre metres inch inches foot feet yard yards mile miles second seconds minute minutes hour hours day "
-    "days week weeks month months year years degree degrees radian radians dollar dollars cent cents euro euros pound "
-    "pounds rupee rupees yen gram grams kilogram kilograms kilometer kilometers centimeter centimeters millimeter "
-    "millimeters liter liters litre litres square cubic unit units per erg ergs dyne dynes au pc kpc mpc ly km/s pi_units "
-    "point points people person students times way ways time units^2 cm2 m2 km2 cm3 m3 gallon gallons coins apples "
-    "hectares acres acre angstrom angstroms".split()
+    "mm cm dm km nm um in ft yd mi sq cu mg kg lb lbs oz ml cl dl kl sec secs min mins hr hrs ms ns us wk yr yrs "
+    "mph kph kmh rpm fps hz khz mhz ghz ev kev mev gev kj kw kwh mw gw pa kpa mpa atm bar mol mmol rad deg degs usd "
+    "eur gbp rs cal kcal gal pt qt amp amps ohm volt volts watt watts joule joules newton newtons kelvin tesla "
+    "gauss farad meter meters metre metres inch inches foot feet yard yards mile miles second seconds minute "
+    "minutes hour hours day days week weeks month months year years degree degrees radian radians dollar dollars "
+    "cent cents euro euros pound pounds rupee rupees yen gram grams kilogram kilograms kilometer kilometers "
+    "centimeter centimeters millimeter millimeters liter liters litre litres square cubic unit units per erg ergs "
+    "dyne dynes au pc kpc mpc ly point points people person students times way ways time cm2 m2 km2 cm3 m3 gallon "
+    "gallons hectares acres acre angstrom angstroms".split()
 )
 _LETTERS = frozenset("msghlLNJWVAKCFTG")
 _TEXT = re.compile(r"[A-Za-z]+")
@@ -104,16 +104,12 @@ def _balanced(tokens: Sequence[Token]) -> bool:
 
 
 def multiplier(tokens: Sequence[Token]) -> tuple[Sequence[Token], Fraction, bool]:
-    """The tokens without a last `million` or percent sign, what to multiply by, and whether there was a percent sign."""
+    """The tokens without a last `million` or percent sign, the factor, and whether there was a percent sign."""
     factor, percent = Fraction(1), False
     while len(tokens) > 1:
         last = tokens[-1]
         words = words_of(last.text) if last.kind in ("text", "word") else []
-        if last.kind == "op" and last.text == "%":
-            percent = True
-        elif words and (" ".join(words) in PERCENT or last.text.strip() in ("%", "\\%")):
-            percent = True
-        elif last.kind == "text" and last.text.strip() in ("%", "\\%"):
+        if (last.kind in ("op", "text") and last.text.strip() in ("%", "\\%")) or " ".join(words) in PERCENT:
             percent = True
         elif len(words) == 1 and words[0] in MULTIPLIERS and not percent:
             factor *= MULTIPLIERS[words[0]]

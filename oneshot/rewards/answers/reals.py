@@ -6,36 +6,15 @@ values, so they must be constants; an interval with letters in it is compared as
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from fractions import Fraction
-from typing import NamedTuple
 
-from oneshot.rewards.evaluate import TooBig, approximate
-from oneshot.rewards.expressions import Node, negated, number
-from oneshot.rewards.structure import INEQUALITIES, Bracketed, Many, Relation, Sets, Shape, Value
-from oneshot.rewards.values import Valued, agree, at, constant, has_constant, variables
+from oneshot.rewards.answers.evaluate import TooBig
+from oneshot.rewards.answers.pieces import HIGHEST, LINE, LOWEST, End, Piece, compare, complement, intersection, merged
+from oneshot.rewards.answers.shapes import FLIPPED, INEQUALITIES, Bracketed, Many, Relation, Sets, Shape, Value
+from oneshot.rewards.answers.tree import Node, negated, number
+from oneshot.rewards.answers.values import at, constant, has_constant, is_real, variables
 
-_FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
 _SLOPE_POINTS = (Fraction(0), Fraction(1), Fraction(5, 2))
-
-
-class End(NamedTuple):
-    """One end of a piece. `infinite` is -1 or 1 for an infinity, else 0."""
-
-    infinite: int
-    value: Valued | None
-    closed: bool
-
-
-class Piece(NamedTuple):
-    """All reals between two ends; one point where they are the same closed value."""
-
-    low: End
-    high: End
-
-
-_LOWEST, _HIGHEST = End(-1, None, False), End(1, None, False)
-LINE = (Piece(_LOWEST, _HIGHEST),)
 
 
 class NotReals(Exception):
@@ -45,7 +24,7 @@ class NotReals(Exception):
 def as_reals(shape: Shape) -> tuple[Piece, ...] | None:
     """The pieces of a shape in normal form, or None where it is no such set."""
     try:
-        return _merged(_pieces(shape))
+        return merged(_pieces(shape))
     except (NotReals, TooBig):
         return None
 
@@ -61,29 +40,6 @@ def is_set_of_reals(shape: Shape) -> bool:
     if isinstance(shape, Value):
         return _is_line(shape)
     return isinstance(shape, Many) and any(is_set_of_reals(i) for i in shape.items)
-
-
-def same_reals(a: Sequence[Piece], b: Sequence[Piece]) -> bool:
-    """Whether two sets in normal form are the same."""
-    return len(a) == len(b) and all(
-        _same_end(p.low, q.low) and _same_end(p.high, q.high) for p, q in zip(a, b, strict=True)
-    )
-
-
-def _same_end(a: End, b: End) -> bool:
-    if a.infinite or b.infinite:
-        return a.infinite == b.infinite
-    return a.closed == b.closed and _compare(a, b) == 0
-
-
-def _compare(a: End, b: End) -> int:
-    """Order of the two places, whatever the brackets."""
-    if a.infinite or b.infinite:
-        return (a.infinite > b.infinite) - (a.infinite < b.infinite)
-    assert a.value is not None and b.value is not None
-    if agree(a.value, b.value):
-        return 0
-    return 1 if approximate(a.value.value) > approximate(b.value.value) else -1
 
 
 def _is_line(shape: Shape) -> bool:
@@ -106,7 +62,7 @@ def _end(shape: Shape, closed: bool) -> End:
     if not isinstance(shape, Value) or shape.percent or variables(shape.node) or has_constant(shape.node, "i"):
         raise NotReals
     value = constant(shape.node)
-    if value is None or getattr(value.value, "imag", 0):
+    if value is None or not is_real(value.value):
         raise NotReals
     return End(0, value, closed)
 
@@ -116,7 +72,7 @@ def _pieces(shape: Shape) -> list[Piece]:
         if len(shape.items) != 2:
             raise NotReals
         low, high = _end(shape.items[0], shape.opening == "["), _end(shape.items[1], shape.closing == "]")
-        if _compare(low, high) > 0:
+        if compare(low, high) > 0:
             raise NotReals  # a pair of coordinates
         return [Piece(low, high)]
     if isinstance(shape, Relation):
@@ -141,7 +97,7 @@ def _several(shape: Many) -> list[Piece]:
         return [p for part in parts for p in part]
     both = list(LINE)
     for part in parts:
-        both = _intersection(both, part)
+        both = intersection(both, part)
     # `x < 1, x > 3` lists alternatives: together they would say nothing.
     return both or [p for part in parts for p in part]
 
@@ -152,23 +108,23 @@ def _joined(shape: Sets) -> list[Piece]:
         if shape.op == "cup":
             first = [*first, *other]
         else:
-            first = _intersection(first, _complement(other) if shape.op == "setminus" else other)
+            first = intersection(first, complement(other) if shape.op == "setminus" else other)
     return first
 
 
 def _solved(relation: Relation) -> list[Piece]:
-    """The reals that satisfy an inequality or a chain of them, linear in one variable; `x \\in S` is S."""
+    r"""The reals that satisfy an inequality or a chain of them, linear in one variable; `x \in S` is S."""
     if relation.ops == ("in",):
         return _pieces(relation.sides[1])
     if relation.ops == ("notin",):
-        return _complement(_pieces(relation.sides[1]))
+        return complement(_pieces(relation.sides[1]))
     names = {name for side in relation.sides for name in _names(side)}
     if len(names) != 1:
         raise NotReals
     name = names.pop()
     pieces = list(LINE)
     for op, left, right in zip(relation.ops, relation.sides, relation.sides[1:], strict=False):
-        pieces = _intersection(pieces, _half_line(op, left, right, name))
+        pieces = intersection(pieces, _half_line(op, left, right, name))
     return pieces
 
 
@@ -180,10 +136,10 @@ def _names(shape: Shape) -> frozenset[str]:
 
 def _half_line(op: str, left: Shape, right: Shape, name: str) -> list[Piece]:
     assert isinstance(left, Value) and isinstance(right, Value)
-    for near, far, direction in ((left, right, op), (right, left, _FLIPPED.get(op, op))):
+    for near, far, direction in ((left, right, op), (right, left, FLIPPED.get(op, op))):
         if near.node.op == "var" and near.node.name == name:
             return _beyond(direction, _end(far, direction in ("<=", ">=", "=")))
-        if near.node.op == "abs" and not variables(far.node) and direction in _FLIPPED:
+        if near.node.op == "abs" and not variables(far.node) and direction in FLIPPED:
             return _around(direction, Value(near.node.args[0]), far, name)
     difference = Node("add", (left.node, negated(right.node)))
     values = [at(difference, {name: p}) for p in _SLOPE_POINTS]
@@ -193,76 +149,27 @@ def _half_line(op: str, left: Shape, right: Shape, name: str) -> list[Piece]:
     slope = exact[1] - exact[0]
     if slope == 0 or exact[2] != exact[0] + _SLOPE_POINTS[2] * slope:
         raise NotReals
-    direction = op if slope > 0 else _FLIPPED.get(op, op)
+    direction = op if slope > 0 else FLIPPED.get(op, op)
     return _beyond(direction, _end(Value(number(-exact[0] / slope)), op in ("<=", ">=", "=")))
 
 
 def _around(op: str, inner: Value, far: Value, name: str) -> list[Piece]:
     """`|g| < c` is `-c < g` and `g < c`; `|g| > c` is `g < -c` or `g > c`."""
-    below = _half_line(_FLIPPED[op], inner, Value(negated(far.node)), name)
+    below = _half_line(FLIPPED[op], inner, Value(negated(far.node)), name)
     above = _half_line(op, inner, far, name)
-    return _intersection(below, above) if op in ("<", "<=") else [*below, *above]
+    return intersection(below, above) if op in ("<", "<=") else [*below, *above]
 
 
 def _beyond(op: str, end: End) -> list[Piece]:
     if op in ("<", "<="):
-        return [Piece(_LOWEST, end)]
+        return [Piece(LOWEST, end)]
     if op in (">", ">="):
-        return [Piece(end, _HIGHEST)]
+        return [Piece(end, HIGHEST)]
     point = end._replace(closed=True)
     if end.infinite:
         raise NotReals
     if op == "=":
         return [Piece(point, point)]
     if op == "!=":
-        return _complement([Piece(point, point)])
+        return complement([Piece(point, point)])
     raise NotReals
-
-
-def _complement(pieces: Sequence[Piece]) -> list[Piece]:
-    out: list[Piece] = []
-    low = _LOWEST
-    for piece in _merged(pieces):
-        if not (piece.low.infinite and low.infinite):
-            out.append(Piece(low, piece.low._replace(closed=not piece.low.closed)))
-        low = piece.high._replace(closed=not piece.high.closed)
-    if not low.infinite or not out and not pieces:
-        out.append(Piece(low, _HIGHEST))
-    return [p for p in out if _holds(p)]
-
-
-def _intersection(a: Sequence[Piece], b: Sequence[Piece]) -> list[Piece]:
-    out = []
-    for p in a:
-        for q in b:
-            order = _compare(p.low, q.low)
-            low = p.low if order > 0 or (order == 0 and not p.low.closed) else q.low
-            order = _compare(p.high, q.high)
-            high = p.high if order < 0 or (order == 0 and not p.high.closed) else q.high
-            out.append(Piece(low, high))
-    return [p for p in out if _holds(p)]
-
-
-def _holds(piece: Piece) -> bool:
-    """Whether a piece has any number in it."""
-    order = _compare(piece.low, piece.high)
-    return order < 0 or (order == 0 and piece.low.closed and piece.high.closed)
-
-
-def _merged(pieces: Sequence[Piece]) -> tuple[Piece, ...]:
-    """Sorted, and pieces that overlap or touch made one."""
-    import functools
-
-    def order(p: Piece, q: Piece) -> int:
-        return _compare(p.low, q.low) or (q.low.closed - p.low.closed)
-
-    out: list[Piece] = []
-    for piece in sorted((p for p in pieces if _holds(p)), key=functools.cmp_to_key(order)):
-        if out:
-            gap = _compare(piece.low, out[-1].high)
-            if gap < 0 or (gap == 0 and (piece.low.closed or out[-1].high.closed)):
-                if (_compare(piece.high, out[-1].high) or piece.high.closed - out[-1].high.closed) > 0:
-                    out[-1] = Piece(out[-1].low, piece.high)
-                continue
-        out.append(piece)
-    return tuple(out)

@@ -42,9 +42,10 @@ _SAME = {
     "ne": "!=", "neq": "!=", "times": "*", "cdot": "*", "ast": "*", "div": "/", "colon": ":", "mid": "|", "vert": "|",
     "lvert": "|", "rvert": "|", "lbrace": "\\{", "rbrace": "\\}", "land": "and", "lor": "or", "wedge": "and",
     "vee": "or", "varnothing": "emptyset", "bigcup": "cup", "ldots": "dots", "cdots": "dots", "simeq": "approx",
-    "sim": "approx", "inf": "infty", "infinity": "infty", "oo": "infty", "backslash": "setminus", "varepsilon": "epsilon",
+    "sim": "approx", "inf": "infty", "infinity": "infty", "oo": "infty", "backslash": "setminus",
+    "varepsilon": "epsilon",
     "varphi": "phi", "vartheta": "theta", "lbrack": "[", "rbrack": "]", "tilde": "~", "equiv": "equiv",
-    "lparen": "(", "rparen": ")", "prime": "'", "Reals": "R", "union": "cup", "union ": "cup", "degrees": "degrees",
+    "lparen": "(", "rparen": ")", "prime": "'", "Reals": "R", "union": "cup",
 }  # fmt: skip
 _GREEK = frozenset(
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau phi chi psi omega "
@@ -128,7 +129,9 @@ def _add(tokens: list[Token], match: re.Match[str], kind: str, spaced: bool) -> 
     if kind == "text":
         tokens.append(Token("text", match["text"], spaced=spaced))
     elif kind == "envname":
-        tokens.append(Token("open" if match["env"] == "begin" else "close", "matrix:" + match["envname"], spaced=spaced))
+        tokens.append(
+            Token("open" if match["env"] == "begin" else "close", "matrix:" + match["envname"], spaced=spaced)
+        )
     elif kind == "row":
         tokens.append(Token("row", "\\\\", spaced=spaced))
     elif kind == "word":

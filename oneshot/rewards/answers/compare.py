@@ -1,0 +1,105 @@
+"""Whether an answer is the reference, in process: text, exact numbers, structure, values. The order of the tiers.
+
+The convention for every case is the label policy in `docs/rewards.md`. Each tier is asked only what the cheaper ones
+left open; None means that no tier here can tell, which counts as wrong unless the optional last tier knows better.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+from oneshot.rewards.answers import numbers
+from oneshot.rewards.answers.equality import equal
+from oneshot.rewards.answers.evaluate import TooBig
+from oneshot.rewards.answers.shapes import Shape, Value, Words
+from oneshot.rewards.answers.structure import read
+from oneshot.rewards.answers.text import MAX_ANSWER, NEVER, compact
+
+
+class Decision(NamedTuple):
+    """`equal` is None where it cannot be told; `method` is the tier that decided."""
+
+    equal: bool | None
+    method: str
+
+
+def same(answer: str, reference: str) -> Decision:
+    """Whether two answers are the same. Never raises; bounded in time and memory.
+
+    Empty texts, texts beyond `MAX_ANSWER` characters and a program's `nan`, `None`, `True` match nothing.
+    """
+    if len(answer) > MAX_ANSWER or len(reference) > MAX_ANSWER:
+        return _long(answer, reference)
+    given, wanted = _plain(answer), _plain(reference)
+    if not _means_something(given) or not _means_something(wanted):
+        return Decision(False, "text")
+    if given == wanted:
+        return Decision(True, "text")
+    choice = _choice(given, wanted)
+    if choice is not None:
+        return Decision(choice, "text")
+    first, second = numbers.parse(answer), numbers.parse(reference)
+    if first and second:
+        return Decision(numbers.equal(first, second), "number")
+    a, b = read(answer), read(reference)
+    try:
+        found = equal(a, b)
+    except (TooBig, RecursionError):
+        found = None
+    return Decision(found, _method(a, b) if found is not None else "none")
+
+
+def _long(answer: str, reference: str) -> Decision:
+    """Beyond what is read, the same text is the same answer, and whole numbers compare digit by digit, of any size."""
+    if answer.strip() == reference.strip():
+        return Decision(True, "text")
+    first, second = _whole_number(answer), _whole_number(reference)
+    return Decision(None, "none") if first is None or second is None else Decision(first == second, "number")
+
+
+def _whole_number(text: str) -> str | None:
+    """The digits of a whole number without separators and leading zeros, with a minus sign; None for other text."""
+    bare = re.sub(r"[\s$]|\{,\}|\\[,!]|,(?=[0-9]{3}(?![0-9]))", "", text)
+    match = re.fullmatch(r"(-?)\+?0*+([0-9]*+)", bare, re.ASCII)
+    return (match[1] if match[2] else "") + (match[2] or "0") if match and bare.strip("+-") else None
+
+
+def _method(a: Shape, b: Shape) -> str:
+    if isinstance(a, Words) or isinstance(b, Words):
+        return "text"
+    return "expression" if isinstance(a, Value) and isinstance(b, Value) else "structure"
+
+
+@lru_cache(maxsize=4096)
+def _plain(text: str) -> str:
+    r"""The text in which equality is looked for first; `\text{yes}` is `yes`."""
+    plain = compact(text)
+    match = re.fullmatch(r"\\(?:text|mathrm)\{([^{}]*)\}", plain)
+    return compact(match[1]) if match else plain
+
+
+def _means_something(plain: str) -> bool:
+    return plain.lower() not in NEVER and any(c.isalnum() or c == "\\" for c in plain)
+
+
+_LETTER = re.compile(r"\(?([A-J])\)?[.:]?")
+_LETTER_WITH_VALUE = re.compile(r"\(([A-J])\)[.:]?.+|([A-J])(?:\)|[.:] ?)\s*\S.*")
+
+
+def _choice(given: str, wanted: str) -> bool | None:
+    """Multiple-choice letters: `C`, `(C)`, `C.` and `(C) 14` are the same; None unless one side is a letter alone."""
+    first, second = _letter_of(given), _letter_of(wanted)
+    if not first or not second or not (_LETTER.fullmatch(given) or _LETTER.fullmatch(wanted)):
+        return None
+    marked = any(mark in given + wanted for mark in "().:")
+    return first == second if marked or len(given) == len(wanted) == 1 else None
+
+
+def _letter_of(plain: str) -> str:
+    plain = plain.replace("\\text{", "").replace("\\mathrm{", "").replace("}", "")
+    if len(re.findall(r"\([A-J]\)", plain)) > 1 or re.search(r"(?<![A-Za-z])(?:or|and)(?![A-Za-z])", plain):
+        return ""  # hedging
+    match = _LETTER.fullmatch(plain) or _LETTER_WITH_VALUE.fullmatch(plain)
+    return next((g for g in match.groups() if g), "") if match else ""

@@ -1,0 +1,208 @@
+"""Whether two readings of answers are the same: values, lists, tuples, matrices, ratios, words."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+
+from oneshot.rewards.answers.pieces import same_reals
+from oneshot.rewards.answers.reals import as_reals, is_set_of_reals
+from oneshot.rewards.answers.relations import every, same_relations, unlabelled
+from oneshot.rewards.answers.shapes import Bracketed, Many, Matrix, Ratio, Relation, Sets, Shape, Value, Words
+from oneshot.rewards.answers.tree import Node, number
+from oneshot.rewards.answers.values import constant, equal_nodes, stands_for, variables
+
+
+def equal(a: Shape, b: Shape) -> bool | None:
+    """Whether two readings are the same; None where that cannot be told."""
+    a, b = _simple(a), _simple(b)
+    if isinstance(a, Words) or isinstance(b, Words):
+        return _words(a, b)
+    if is_set_of_reals(a) or is_set_of_reals(b):
+        first, second = as_reals(unlabelled(a, equal)), as_reals(unlabelled(b, equal))
+        if first is not None and second is not None:
+            return same_reals(first, second)
+    if isinstance(a, Relation) or isinstance(b, Relation):
+        return same_relations(a, b, equal)
+    if isinstance(a, Many) or isinstance(b, Many):
+        return _lists(a, b)
+    if isinstance(a, Value) and isinstance(b, Value):
+        return equal_values(a, b)
+    if isinstance(a, Bracketed) and isinstance(b, Bracketed):
+        return _tuples(a, b)
+    matrices = _matrix(a), _matrix(b)
+    if matrices[0] and matrices[1]:
+        return _matrices(*matrices)
+    if isinstance(a, Ratio) and isinstance(b, Ratio):
+        return _ratios(a, b)
+    if isinstance(a, Sets) and isinstance(b, Sets) and a.op == b.op == "cup":
+        return _lists(Many(a.parts, "set"), Many(b.parts, "set"))
+    if type(a) is type(b) or isinstance(a, (Sets, Ratio)) or isinstance(b, (Sets, Ratio)):
+        return None
+    return False  # a number is no tuple, a tuple no matrix
+
+
+def _simple(shape: Shape) -> Shape:
+    """A list of one is its item; `5 or 5.0`, which names one value twice, too."""
+    if isinstance(shape, Many):
+        items = list(shape.items)
+        if shape.kind in ("or", "set", "pm"):
+            items = []
+            for item in shape.items:
+                if not any(equal(item, other) for other in items):
+                    items.append(item)
+        if len(items) == 1:
+            return _simple(items[0])
+        return Many(tuple(items), shape.kind)
+    return shape
+
+
+def _words(a: Shape, b: Shape) -> bool | None:
+    """Words against words, whatever the case; words against mathematics are different, what is not read is open."""
+    if isinstance(a, Words) and isinstance(b, Words):
+        if a.plain and b.plain and _letters(a.text) == _letters(b.text):
+            return True
+        if _loosely(a.text) == _loosely(b.text):
+            return True
+        return False if a.plain and b.plain else None
+    words, other = (a, b) if isinstance(a, Words) else (b, a)
+    assert isinstance(words, Words)
+    if not words.plain:
+        return None
+    value = NUMBER_WORDS.get(words.text)
+    if value is not None and isinstance(other, Value):
+        return equal_values(Value(number(value)), other)
+    if isinstance(other, Relation):
+        inner = unlabelled(other, equal)
+        return equal(inner, words) if inner is not other else False
+    return False
+
+
+NUMBER_WORDS = {
+    word: value
+    for value, word in enumerate(
+        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+        "seventeen eighteen nineteen twenty".split()
+    )
+}
+
+
+def _loosely(text: str) -> str:
+    r"""What is not read as mathematics, without what cannot change it: `4:40\text{ a.m.}` is `4:40 am`."""
+    return re.sub(r"\\(?:text|mathrm)|[{}\s~]|(?<![0-9])\.|\.(?![0-9])", "", text).lower()
+
+
+def _letters(text: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", text.lower())
+
+
+# Values.
+
+
+def equal_values(a: Value, b: Value) -> bool | None:
+    """Two values, with the conventions for percent signs, rounded decimals and letters that may be a unit."""
+    if a.percent != b.percent:
+        signed, plain = (a, b) if a.percent else (b, a)
+        hundredth = Node("mul", (signed.node, number(Fraction(1, 100))))
+        found = [_equal_nodes(signed.node, plain.node), _equal_nodes(hundredth, plain.node)]
+        return True if any(found) else None if None in found else False
+    found_here = _equal_nodes(a.node, b.node)
+    if found_here is not True and (a.bare is None) != (b.bare is None):
+        bare, other = (a.bare, b.node) if a.bare else (b.bare, a.node)
+        assert bare is not None
+        if not variables(other) and _equal_nodes(bare, other):
+            return True
+    return found_here
+
+
+def _equal_nodes(a: Node, b: Node) -> bool | None:
+    found = equal_nodes(a, b)
+    if found:
+        return True
+    first, second = _numeral_of(a), _numeral_of(b)
+    if (first is None) == (second is None):
+        return found
+    decimal, exact = (first, b) if first else (second, a)
+    assert decimal is not None
+    if variables(exact):
+        return found
+    value = constant(exact)
+    return True if value is not None and stands_for(decimal, value) else found
+
+
+def _numeral_of(node: Node) -> Node | None:
+    r"""The decimal a tree writes, `2.5` or `2.5\times 10^{3}`, as one leaf with its places; None for anything else."""
+    if node.op == "num":
+        return node if node.places >= 0 else None
+    if node.op == "mul" and len(node.args) == 2 and node.args[1].op == "pow":
+        head, (base, exponent) = node.args[0], node.args[1].args
+        power = exponent.value
+        if head.op == "num" and base == number(10)._replace(digits=2) and exponent.op == "num" and abs(power) < 400:
+            places = max(head.places, 0) - int(power)
+            return head._replace(value=head.value * Fraction(10) ** int(power), places=max(places, 0))
+    return None
+
+
+# Several things at once.
+
+
+def _lists(a: Shape, b: Shape) -> bool | None:
+    if not (isinstance(a, Many) and isinstance(b, Many)):
+        return False
+    if len(a.items) != len(b.items):
+        return False
+    left = list(b.items)
+    unsure = False
+    for item in a.items:
+        verdicts = []
+        for k, other in enumerate(left):
+            verdicts.append(equal(item, other))
+            if verdicts[-1]:
+                del left[k]
+                break
+        if not verdicts or verdicts[-1]:
+            continue
+        if None not in verdicts:
+            return False
+        unsure = True
+    return None if unsure else True
+
+
+def _tuples(a: Bracketed, b: Bracketed) -> bool | None:
+    matrices = _matrix(a), _matrix(b)
+    if matrices[0] and matrices[1]:
+        return _matrices(*matrices)
+    if (a.opening, a.closing) != (b.opening, b.closing) or len(a.items) != len(b.items):
+        return False
+    return every([equal(x, y) for x, y in zip(a.items, b.items, strict=True)])
+
+
+def _matrix(shape: Shape) -> Matrix | None:
+    """A matrix, also written as `[[1,2],[3,4]]`."""
+    if isinstance(shape, Matrix):
+        return shape
+    if isinstance(shape, Bracketed) and shape.opening == "[" and all(isinstance(i, Bracketed) for i in shape.items):
+        rows = [i.items for i in shape.items if isinstance(i, Bracketed) and i.opening == "["]
+        cells = [tuple(c.node for c in row if isinstance(c, Value)) for row in rows]
+        whole = len(rows) == len(shape.items) and all(len(c) == len(r) for c, r in zip(cells, rows, strict=True))
+        return Matrix(tuple(cells)) if whole else None
+    return None
+
+
+def _matrices(a: Matrix | None, b: Matrix | None) -> bool | None:
+    assert a is not None and b is not None
+    if [len(r) for r in a.rows] != [len(r) for r in b.rows]:
+        return False
+    return every([_equal_nodes(x, y) for p, q in zip(a.rows, b.rows, strict=True) for x, y in zip(p, q, strict=True)])
+
+
+def _ratios(a: Ratio, b: Ratio) -> bool | None:
+    """`2:4` is `1:2`: every part of one times the first of the other."""
+    if len(a.parts) != len(b.parts):
+        return False
+    first, second = a.parts[0], b.parts[0]
+    crossed = [
+        equal_nodes(Node("mul", (x, second)), Node("mul", (y, first)))
+        for x, y in zip(a.parts, b.parts, strict=True)
+    ]  # fmt: skip
+    return every(crossed)

@@ -1,0 +1,101 @@
+"""Exact arithmetic on fractions, with caps: None where a result is irrational or would be too large."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+
+MAX_BITS = 32_768
+"""A fraction with more bits is not made."""
+
+
+def small(value: Fraction) -> Fraction | None:
+    """The fraction, or None when it has more than `MAX_BITS` bits."""
+    bits = value.numerator.bit_length() + value.denominator.bit_length()
+    return value if bits <= MAX_BITS else None
+
+
+def _exact_product(*args: Fraction) -> Fraction:
+    return math.prod(args, start=Fraction(1))
+
+
+def _exact_power(base: Fraction, exponent: Fraction) -> Fraction | None:
+    if exponent.denominator != 1:
+        root = _exact_root(Fraction(exponent.denominator), base)
+        return None if root is None or base < 0 else _exact_power(root, Fraction(exponent.numerator))
+    size = max(base.numerator.bit_length(), base.denominator.bit_length())
+    if abs(exponent) * size > MAX_BITS:
+        return base if base in (0, 1) and exponent > 0 else None
+    if base == 0 and exponent <= 0:
+        raise ZeroDivisionError
+    return base**exponent.numerator
+
+
+def _exact_root(index: Fraction, value: Fraction) -> Fraction | None:
+    n = index.numerator
+    if index.denominator != 1 or not 0 < n <= 64 or (value < 0 and n % 2 == 0):
+        return None
+    top, bottom = _integer_root(abs(value.numerator), n), _integer_root(value.denominator, n)
+    if top is None or bottom is None:
+        return None
+    return Fraction(-top if value < 0 else top, bottom)
+
+
+def _integer_root(value: int, n: int) -> int | None:
+    if n == 2:
+        root = math.isqrt(value)
+        return root if root * root == value else None
+    low, high = 0, 1 << (value.bit_length() // n + 1)
+    while low < high:
+        middle = (low + high) // 2
+        if middle**n < value:
+            low = middle + 1
+        else:
+            high = middle
+    return low if low**n == value else None
+
+
+def _exact_factorial(n: Fraction) -> Fraction | None:
+    if n.denominator != 1 or n > 3_000:
+        return None
+    if n < 0:
+        raise ZeroDivisionError
+    return Fraction(math.factorial(n.numerator))
+
+
+def _exact_binomial(n: Fraction, k: Fraction) -> Fraction | None:
+    whole = n.denominator == 1 and k.denominator == 1 and 0 <= k <= n
+    return Fraction(math.comb(int(n), int(k))) if whole and n <= 4_000 else None
+
+
+def _whole(function: Callable[..., int]) -> Callable[..., Fraction]:
+    def exact(*args: Fraction) -> Fraction:
+        if not args or any(a.denominator != 1 for a in args):
+            raise ZeroDivisionError
+        return Fraction(function(*(a.numerator for a in args)))
+
+    return exact
+
+
+EXACT: Mapping[str, Callable[..., Fraction | None]] = {
+    "mul": _exact_product,
+    "div": lambda a, b: a / b,
+    "neg": lambda a: -a,
+    "deg": lambda a: a,
+    "abs": abs,
+    "pow": _exact_power,
+    "root": _exact_root,
+    "fact": _exact_factorial,
+    "binom": _exact_binomial,
+    "floor": lambda a: Fraction(math.floor(a)),
+    "ceil": lambda a: Fraction(math.ceil(a)),
+    "sgn": lambda a: Fraction((a > 0) - (a < 0)),
+    "max": lambda *a: max(a),
+    "min": lambda *a: min(a),
+    "gcd": _whole(math.gcd),
+    "lcm": _whole(math.lcm),
+    "ln": lambda a: Fraction(0) if a == 1 else None,
+    "exp": lambda a: Fraction(1) if a == 0 else None,
+}
+"""Operation -> its exact value; raises `ZeroDivisionError` where there is none."""

@@ -1,0 +1,76 @@
+r"""Names: letters with an index, primes or a decoration, a function's value at a number; numbers in other bases."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from oneshot.rewards.answers.cursor import Cursor
+from oneshot.rewards.answers.tokens import Unreadable
+from oneshot.rewards.answers.tree import Node
+
+_DECORATIONS = frozenset(
+    "vec hat bar dot ddot tilde overline widehat overrightarrow mathbb mathcal mathbf mathit mathsf underline".split()
+)
+"""Commands that make another name of a letter."""
+_APPLIED = frozenset("fghFGHPT")
+_SYMBOLS = frozenset(["odot", "imath", "jmath", "partial", "nabla", "Re", "Im", "mho"])
+
+
+def name(cursor: Cursor, letter: str) -> Node:
+    """A letter with its index and primes; `e` and `i` alone are constants."""
+    index = "_" + cursor.index() if cursor.at("_") else ""
+    primes = 0
+    while cursor.at("'") or _prime_power(cursor):
+        cursor.place += 1 if cursor.at("'") else 0
+        primes += 1
+    if not index and cursor.at("_"):
+        index = "_" + cursor.index()
+    if not index and not primes and letter in ("e", "i"):
+        return Node("const", name=letter)
+    return _applied(cursor, letter + "'" * primes + index, letter)
+
+
+def symbol(cursor: Cursor, command: str) -> Node:
+    r"""The name a command makes: `\vec{x}`, `\odot`. Raises `Unreadable` for other commands."""
+    if command in _DECORATIONS:
+        inner = cursor.index()
+        if command in ("overline", "dot") and inner.isdigit():
+            raise Unreadable("a repeating decimal in an odd place")
+        return name(cursor, f"{command}:{inner}")
+    if command not in _SYMBOLS:
+        raise Unreadable(command)
+    return name(cursor, command)
+
+
+def _prime_power(cursor: Cursor) -> bool:
+    r"""`y^{\prime}` and `y^{\prime\prime}`: moves past the exponent when it is made of primes."""
+    caret, brace = cursor.peek(), cursor.peek(1)
+    if not (caret and caret.text == "^" and brace):
+        return False
+    if brace.text == "'":
+        cursor.place += 1
+        return False  # the prime itself is taken by the loop above
+    inner, close = cursor.peek(2), cursor.peek(3)
+    if brace.text == "{" and inner and inner.text == "'" and close and close.text == "}":
+        cursor.place += 4
+        return True
+    return False
+
+
+def _applied(cursor: Cursor, name: str, letter: str) -> Node:
+    """`I(0)`, `f(2)`: a function's value at a number is a name of its own, never a product with it."""
+    here, inner, close = cursor.peek(), cursor.peek(1), cursor.peek(2)
+    bracketed = here and inner and close and here.text == "(" and not here.spaced and close.text == ")"
+    if bracketed and inner and inner.kind == "number" and (inner.value == 0 or letter in _APPLIED):
+        cursor.place += 3
+        return Node("var", name=f"{name}({inner.value})")
+    return Node("var", name=name)
+
+
+def in_base(digits: str, base: str) -> Fraction:
+    """`31` in base `7`. Raises `Unreadable` where the digits do not exist in that base."""
+    if not base.isdigit() or not 2 <= int(base[:3]) <= 36 or len(digits) > 1_000:
+        raise Unreadable("not a base")
+    if any(int(d, 36) >= int(base) for d in digits if d.isalnum()) or not digits.isalnum():
+        raise Unreadable("digits beyond the base")
+    return Fraction(int(digits, int(base)))
