@@ -38,7 +38,7 @@ class Verdict:
     extracted: str | None
     """The answer text found in the response; None where there is none."""
     method: str
-    """Which rule decided: `text`, `number`, `structure`, `expression`, `symbolic`, `exact`, ...; `none` without an answer."""
+    """The tier that decided: `text`, `number`, `structure`, `expression`, `symbolic`, ...; `none` without an answer."""
     status: str = "ok"
     """`ok`, `no_answer`, `empty`, `undecided`, `timeout`, `memory` or `error`."""
     seconds: float = 0.0

@@ -22,6 +22,8 @@ class Worker:
 
     link: socket
     pid: int
+    nest: Hatchery
+    """Where it came from, which alone knows the pid to be this worker's."""
     jobs: int = 0
     """Jobs it was given; the number of an answer must be this one."""
 
@@ -79,8 +81,7 @@ class Crew:
         with self._state:
             known = worker in self._workers
             self._workers.discard(worker)
-            nest = self._hatchery
-        return nest.end(worker.pid) if nest and known else None  # once only: the pid may be another's by now
+        return worker.nest.end(worker.pid) if known else None  # once only: the pid may be another's by now
 
     def close(self) -> None:
         """End everything; jobs in progress lose their worker. Idempotent."""
@@ -102,7 +103,7 @@ class Crew:
             self._hatchery.abandon()
 
     def _hatch(self) -> Worker:
-        """A new worker that is ready. One that dies before is replaced, for its death may not be the factory's doing."""
+        """A new worker that is ready. One that dies before is replaced: its death may not be the factory's doing."""
         why = ""
         for _ in range(_TRIES):
             worker = self._order()
@@ -139,7 +140,7 @@ class Crew:
                 fault = error
                 self._drop(nest)
                 continue
-            worker = Worker(link, pid)
+            worker = Worker(link, pid, nest)
             with self._state:
                 self._workers.add(worker)
             return worker

@@ -8,15 +8,14 @@ r"""The graders that `--reward` and `--grader` name: where the answer stands in 
 | `choice` | the same as `math-lenient`, else a last single letter | the same letter |
 | `math-symbolic` | as `math` | the same; what is undecided goes to math-verify in a killable process |
 | `exact` | the whole response, stripped | the same characters |
-| `paper-train` | as the paper's training reward does | as there, see `paper_train` |
-| `paper-eval` | as the paper's evaluation does | as there, see `paper_eval` |
+| `paper-train` | as the paper's training reward does | as there, see `paper.training` |
+| `paper-eval` | as the paper's evaluation does | as there, see `paper.evaluation` |
 
 Text that no tier can compare counts as wrong and has status `undecided`. Nothing here raises.
 """
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,11 +24,12 @@ from typing import NamedTuple
 
 from oneshot.errors import MachineError, UsageError
 from oneshot.registry import Registry
-from oneshot.rewards import paper_eval, paper_train
-from oneshot.rewards.answers.compare import same
-from oneshot.rewards.answers.text import MAX_ANSWER, compact
+from oneshot.rewards import choices
+from oneshot.rewards.answers.compare import same, unread
+from oneshot.rewards.answers.text import MAX_ANSWER
 from oneshot.rewards.extract import boxed_answer, last_box, last_number, visible
 from oneshot.rewards.lenient import stated_answer
+from oneshot.rewards.paper import evaluation, training
 from oneshot.rewards.symbolic import Symbolic
 from oneshot.types import Verdict, Verifier
 
@@ -48,6 +48,7 @@ class Graded(NamedTuple):
     equal: bool | None
     method: str
     status: str = "ok"
+    message: str = ""
 
 
 class TextVerifier:
@@ -83,6 +84,7 @@ class TextVerifier:
             method=graded.method,
             status=graded.status,
             seconds=_since(start),
+            message=graded.message,
         )
 
     def _remembered(self, answer: str, reference: str) -> Graded:
@@ -104,8 +106,11 @@ def _since(start: float) -> float:
 
 def _in_process(answer: str, reference: str) -> Graded:
     box = last_box(reference)
-    decision = same(answer, reference if box is None else box)
-    return Graded(decision.equal, decision.method, "undecided" if decision.equal is None else "ok")
+    reference = reference if box is None else box
+    decision = same(answer, reference)
+    if decision.equal is None:
+        return Graded(None, decision.method, "undecided", unread(answer, reference))
+    return Graded(decision.equal, decision.method)
 
 
 def _box(response: str) -> Found:
@@ -164,33 +169,15 @@ def number() -> Verifier:
     return TextVerifier("number", _box_or_number, _in_process, _box_or_stated)
 
 
-_CHOICE = re.compile(r"(?<![A-Za-z])\(?([A-J])\)?(?=[).:,;!?]|\s|$)")
-
-
-def letter(text: str) -> str | None:
-    r"""The letter of a multiple-choice answer: of `C`, `(C)`, `\text{(C)}`, `C. 14`, `(C) 14`; None without one."""
-    plain = re.sub(r"\\(?:text|textbf|mathrm|mathbf)|[{}$*]", "", compact(text))
-    match = re.match(r"\(?([A-Ja-j])\)?(?:[).:,]|\s|$)", plain)
-    return match[1].upper() if match else None
-
-
-def _choice(response: str) -> Found:
-    answer, rule = stated_answer(response)
-    if answer is not None and rule in ("boxed", "hashes", "stated", "tagged") and (letter(answer) or rule == "boxed"):
-        return answer, rule
-    letters = _CHOICE.findall(visible(response)[-4_000:])
-    return (letters[-1], "letter") if letters else (None, "none")
-
-
 def _same_letter(answer: str, reference: str) -> Graded:
-    wanted = letter(reference)
-    return Graded(letter(answer) == wanted if wanted else None, "letter", "ok" if wanted else "undecided")
+    wanted = choices.letter(reference)
+    return Graded(choices.letter(answer) == wanted if wanted else None, "letter", "ok" if wanted else "undecided")
 
 
 @VERIFIERS.register("choice")
 def choice() -> Verifier:
     """A multiple-choice letter A to J: in the box, stated, or the last one that stands alone."""
-    return TextVerifier("choice", _choice, _same_letter, _box_or_stated)
+    return TextVerifier("choice", choices.find, _same_letter, _box_or_stated)
 
 
 @VERIFIERS.register("exact")
@@ -217,15 +204,15 @@ class FixedVerifier:
 
 
 @VERIFIERS.register("paper-train")
-def paper_train_(*, think: bool = False) -> Verifier:
+def paper_train(*, think: bool = False) -> Verifier:
     """The paper's training reward; `think`: the answer must follow `</think>`, as for R1-Distill."""
-    return FixedVerifier("paper-train", partial(paper_train.grade, think=think))
+    return FixedVerifier("paper-train", partial(training.grade, think=think))
 
 
 @VERIFIERS.register("paper-eval")
-def paper_eval_() -> Verifier:
+def paper_eval() -> Verifier:
     """The paper's evaluation grader, lenient as it is; nothing of a response is ever executed."""
-    return FixedVerifier("paper-eval", paper_eval.grade)
+    return FixedVerifier("paper-eval", evaluation.grade)
 
 
 RENAMED = {"boxed": "math", "final-number": "number"}
@@ -243,7 +230,7 @@ def build_verifier(name: str, *, timeout: float = 10.0) -> Verifier:
         UsageError: E102 unknown name, E106 no such file. DataError: E305 the function cannot be used.
     """
     if ":" in name or name.endswith(".py"):
-        from oneshot.rewards.user import FunctionVerifier
+        from oneshot.rewards.user.verifier import FunctionVerifier
 
         return FunctionVerifier(name, deadline=timeout)
     if name in RENAMED:

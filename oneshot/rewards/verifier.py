@@ -1,43 +1,9 @@
-r"""What every grader shares: when two answers are the same, the check of the reference, and grading a response.
-
-`same` is the first tier of the verifier: exact numbers and equal texts. What it cannot decide it says so (None), and
-counts as wrong; the fuller tiers (structure, expressions) take their place behind it, the protocol stays.
-"""
+"""The check of a reference before anything is trained or measured with it."""
 
 from __future__ import annotations
 
-import time
-from dataclasses import replace
-
 from oneshot.errors import DataError
-from oneshot.rewards.answers import numbers
-from oneshot.rewards.extract import last_box
-from oneshot.types import Completion, Verdict, Verifier
-
-MAX_ANSWER = 2_000
-"""A longer answer is not compared; the longest reference of the benchmarks has 210 characters."""
-
-_NEVER = frozenset({"", "nan", "none", "null"})
-"""References that nothing matches, themselves included."""
-
-
-def same(answer: str, reference: str) -> bool | None:
-    r"""Whether an answer is the reference, which may stand in its own `\boxed{}`; None when this tier cannot tell.
-
-    Two numbers are compared exactly (`numbers.equal`), two other texts after `numbers.tidy`: equal is True, different
-    is None, since `2b+3a` may be `3a+2b`. A number and a text are None. An empty side is False.
-    """
-    inner = last_box(reference)
-    reference = reference if inner is None else inner
-    if len(answer) > MAX_ANSWER or len(reference) > MAX_ANSWER:
-        return None
-    tidied, wanted = numbers.tidy(answer), numbers.tidy(reference)
-    if not tidied or wanted.lower() in _NEVER:
-        return False
-    number, target = numbers.parse(answer), numbers.parse(reference)
-    if number and target:
-        return numbers.equal(number, target)
-    return True if not number and not target and tidied == wanted else None
+from oneshot.types import Verifier
 
 
 def self_check(verifier: Verifier, answer: str) -> None:
@@ -66,14 +32,3 @@ def self_check(verifier: Verifier, answer: str) -> None:
                 ),
                 kept="Nothing was trained.",
             )
-
-
-def grade(verifier: Verifier, completion: Completion, reference: str) -> Completion:
-    """The completion with its verdict, the 0/1 reward that follows from it, and the seconds it took.
-
-    The verifier sees the response text only. What a third party's verifier raises is not swallowed here: turned into
-    a zero reward it would be the whole signal of one-example training.
-    """
-    start = time.perf_counter()
-    verdict: Verdict = verifier(completion.text, reference)
-    return completion.scored(replace(verdict, seconds=time.perf_counter() - start))

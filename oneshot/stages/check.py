@@ -11,8 +11,8 @@ from typing import Any
 
 from oneshot.config.request import Request
 from oneshot.errors import DataError, UsageError
-from oneshot.rewards.hostile import REFERENCES
-from oneshot.rewards.probes import Findings, Trial, probe
+from oneshot.rewards.user.hostile import REFERENCES
+from oneshot.rewards.user.probes import Findings, Trial, probe
 from oneshot.stages.graders import build, convention
 
 SCHEMA = "oneshot.check/1"

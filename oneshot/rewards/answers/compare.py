@@ -51,6 +51,17 @@ def same(answer: str, reference: str) -> Decision:
     return Decision(found, _method(a, b) if found is not None else "none")
 
 
+def unread(answer: str, reference: str) -> str:
+    """Which side is not read as mathematics, as a sentence for a person; empty when both are."""
+    sides = (("the reference", reference), ("the answer", answer))
+    named = [name for name, text in sides if len(text) > MAX_ANSWER or _is_unread(read(text))]
+    return f"{' and '.join(named)} cannot be read as mathematics" if named else ""
+
+
+def _is_unread(shape: Shape) -> bool:
+    return isinstance(shape, Words) and not shape.plain
+
+
 def _long(answer: str, reference: str) -> Decision:
     """Beyond what is read, the same text is the same answer, and whole numbers compare digit by digit, of any size."""
     if answer.strip() == reference.strip():

@@ -1,8 +1,7 @@
-r"""Numbers as written in answers, read exactly as fractions. No `eval`, no float, no power that could grow.
+r"""Numbers as written in answers, read exactly as fractions without a parser: the cheap tier most answers end in.
 
 Read: `1,234`, `-0.5`, `.5`, `3/4`, `\frac{3}{4}`, `2\frac{3}{4}`, `2 3/4`, `6.02e23`, `6.02 \times 10^{23}`, `35\%`,
-`\$12.50`, `60^\circ`, `14 \text{ cm}`, `V = 12.8`, each also inside `$...$`, `\(...\)`, `\text{...}`. Anything else is
-not a number here; the fuller tiers of the verifier take it from there.
+`\$12.50`, `60^\circ`, `14 \text{ cm}`, `V = 12.8`. Anything else is not a number here; the fuller tiers take it.
 """
 
 from __future__ import annotations
@@ -10,6 +9,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fractions import Fraction
+
+from oneshot.rewards.answers.text import compact
 
 MAX_TEXT = 400
 """A longer text is not read as a number (Python's own limit for a whole number is 4,300 digits)."""
@@ -36,24 +37,6 @@ _RATIO = re.compile(rf"({_SIGN}{_TERM})/({_SIGN}{_TERM})")
 _DECIMAL = re.compile(rf"({_SIGN}{_TERM})([eE]{_SIGN}[0-9]++|{POWER_OF_TEN})?")
 _EXPONENT = re.compile(rf"({_SIGN}[0-9]+)\}}?$")
 
-_CHARACTERS = str.maketrans({"\u2212": "-", "\u2013": "-", "\u00a0": " ", "\u202f": " ", "\u2009": " "})
-_REWRITES = (
-    (re.compile(r"(?<=[0-9])[\u00a0\u202f](?=[0-9]{3}(?![0-9]))"), ""),  # a no-break space joins thousands
-    (re.compile(r"\\!|\\(?:left|right|displaystyle)(?![A-Za-z])"), ""),
-    (re.compile(r"\\[,;: ]|~|\\q?quad(?![A-Za-z])"), " "),
-    (re.compile(r"\\[dt]frac(?![A-Za-z])"), r"\\frac"),
-    (re.compile(r"\{,\}"), ","),
-)
-_WRAPPERS = tuple(
-    re.compile(pattern, re.DOTALL)
-    for pattern in (
-        r"\$((?:\\\$|[^$])*)\$",
-        r"\\\(((?:(?!\\[()]).)*)\\\)",
-        r"\\\[((?:(?!\\[\[\]]).)*)\\\]",
-        r"\\(?:text|textbf|textrm|mathrm|mathbf|mbox)\{([^{}]*)\}",
-        r"\{([^{}]*)\}",
-    )
-)
 _NAME = re.compile(r"^[A-Za-z]=(?=.)")
 _CURRENCY = re.compile(r"^([-+]?)\\?\$")
 _UNIT = re.compile(r"\\(?:text|textrm|mathrm|mbox)\{([^{}0-9]*)\}(?:\^(?:[23]|\{[23]\}))?$")
@@ -78,28 +61,11 @@ class Number:
     """Significant digits of a decimal."""
 
 
-def tidy(text: str) -> str:
-    r"""`text` without LaTeX spacing, outer delimiters and a final full stop; the form in which texts are compared.
-
-    A space between two letters or digits stays, so `4 2` is not 42; a no-break space between thousands goes.
-    """
-    text = _REWRITES[0][0].sub("", text).translate(_CHARACTERS)
-    for pattern, new in _REWRITES[1:]:
-        text = pattern.sub(new, text)
-    for _ in range(4):
-        text = text.strip().removesuffix(".").rstrip()
-        inner = next((match.group(1) for wrapper in _WRAPPERS if (match := wrapper.fullmatch(text))), None)
-        if inner is None:
-            break
-        text = inner
-    return re.sub(r" (?![A-Za-z0-9])|(?<![A-Za-z0-9]) ", "", " ".join(text.split()))
-
-
 def parse(text: str) -> Number | None:
     """The number `text` is, exactly, or None when it is none, or too long, or divides by zero."""
     if len(text) > MAX_TEXT or _PAIR.search(text):
         return None
-    text, percent = _bare(tidy(text))
+    text, percent = _bare(compact(text))
     if match := _LATEX.fullmatch(text):
         return _mixed(match[1], match[2], match[3] or match[4], match[5] or match[6], percent)
     if match := _MIXED.fullmatch(text):

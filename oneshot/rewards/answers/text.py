@@ -54,7 +54,7 @@ _RENAMED = (
     (re.compile(r"\\[dtc]frac(?![A-Za-z])"), r"\\frac"),
     (re.compile(r"\\[dt]binom(?![A-Za-z])"), r"\\binom"),
     (re.compile(r"\\(?:text(?:rm|bf|it|sf|tt|up|normal)?|mbox|hbox)(?![A-Za-z])\s?(?=\{)"), r"\\text"),
-    (re.compile(r"\\(?:math(?:bf|it|sf|normal)|boldsymbol|bm)(?![A-Za-z])\s?\{([A-Za-z0-9])\}"), r"\1"),
+    (re.compile(r"\\(?:math(?:bf|it|sf|normal)|boldsymbol|bm)(?![A-Za-z])\s?\{([A-Za-z]|[-+0-9.,/]+)\}"), r"\1"),
     (re.compile(r"\\mathrm\s?\{([ei])\}"), r" \1 "),
     (re.compile(r"\\operatorname\*?\s?\{([A-Za-z]{1,12})\}"), r"\\\1 "),
     (re.compile(r"\\degree(?![A-Za-z])|\\textdegree(?![A-Za-z])"), r"^\\circ "),

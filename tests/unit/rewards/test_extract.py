@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oneshot.rewards.extract import MAX_RESPONSE, last_box, last_number
 from oneshot.rewards.answers.numbers import parse
+from oneshot.rewards.extract import MAX_RESPONSE, last_box, last_number
 
 
 @pytest.mark.parametrize(

@@ -32,8 +32,8 @@ from fractions import Fraction
 from itertools import chain
 
 from oneshot.rewards.answers.values import equal_values, number_of
-from oneshot.rewards.paper_normal import normal
-from oneshot.rewards.paper_text import (
+from oneshot.rewards.paper.normal import normal
+from oneshot.rewards.paper.text import (
     MAX_ANSWER,
     MAX_RESPONSE,
     closing_brace,

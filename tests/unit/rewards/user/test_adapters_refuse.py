@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from oneshot.rewards import adapters
-from oneshot.rewards.conventions import CONVENTIONS
+from oneshot.rewards.user import adapters
+from oneshot.rewards.user.conventions import CONVENTIONS
 
 Load = Callable[..., Callable[[dict[str, Any]], dict[str, Any]]]
 RIGHT = r"It is \boxed{12.8}."

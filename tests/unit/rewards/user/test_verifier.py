@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from oneshot.errors import DataError, MachineError, OneshotError, UsageError
-from oneshot.rewards.user import FunctionVerifier
+from oneshot.rewards.user.verifier import FunctionVerifier
 from oneshot.rewards.workers import Outcome
 from oneshot.types import Verdict
 

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oneshot.rewards import paper_eval, paper_train
-from oneshot.rewards.paper_text import MAX_RESPONSE
+from oneshot.rewards.paper import evaluation as paper_eval
+from oneshot.rewards.paper import paper_train
+from oneshot.rewards.paper.text import MAX_RESPONSE
 from oneshot.types import Verdict
 
 Grader = Callable[[str, str], Verdict]

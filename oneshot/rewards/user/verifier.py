@@ -8,13 +8,13 @@ from typing import Any, Protocol, Self
 
 from oneshot.errors import DataError, UsageError
 from oneshot.registry import nearest
-from oneshot.rewards.adapters import split
+from oneshot.rewards.user.adapters import split
 from oneshot.rewards.workers import Outcome, WorkerPool
 from oneshot.types import Verdict
 
 DEADLINE = 10.0
 """Seconds one call may take; a user's function may start a program or ask a model."""
-TARGET = "oneshot.rewards.adapters:load"
+TARGET = "oneshot.rewards.user.adapters:load"
 
 
 class Pool(Protocol):
@@ -34,7 +34,7 @@ class Pool(Protocol):
 
 
 class FunctionVerifier:
-    """Grades with a function from a file; see `oneshot.rewards.adapters` for the calling conventions.
+    """Grades with a function from a file; see `oneshot.rewards.user.adapters` for the calling conventions.
 
     The file is code and is run with the caller's rights: the worker process bounds its time, it is no sandbox. It is
     imported when the verifier is made, so that a bad file fails before anything heavy is loaded. Nothing is cached,

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oneshot.rewards.paper_text import MAX_ANSWER
-from oneshot.rewards.paper_train import grade
+from oneshot.rewards.paper.text import MAX_ANSWER
+from oneshot.rewards.paper.training import grade
 
 ACCEPTED = {
     "12.8": [

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from oneshot.rewards.hostile import REFERENCES, Probe, empty, forms, hostile, right, wrong
-from oneshot.rewards.probes import MAX_HANGS, Findings, probe
+from oneshot.rewards.user.hostile import REFERENCES, Probe, empty, forms, hostile, right, wrong
+from oneshot.rewards.user.probes import MAX_HANGS, Findings, probe
 from oneshot.types import Verdict
 
 BOX = re.compile(r"\\boxed\{((?:[^{}]|\{[^{}]*\})*)\}")

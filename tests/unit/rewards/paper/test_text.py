@@ -6,9 +6,9 @@ from fractions import Fraction
 
 import pytest
 
-from oneshot.rewards.paper_normal import from_words, normal, without_units
-from oneshot.rewards.paper_text import inside, last_boxed, rational, repaired, split_at_commas, without_name
-from oneshot.rewards.paper_train import mathd, plain
+from oneshot.rewards.paper.normal import from_words, normal, without_units
+from oneshot.rewards.paper.text import inside, last_boxed, rational, repaired, split_at_commas, without_name
+from oneshot.rewards.paper.training import mathd, plain
 
 
 @pytest.mark.parametrize(

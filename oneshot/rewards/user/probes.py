@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from oneshot.rewards.answers.compare import same
-from oneshot.rewards.hostile import REFERENCES, Probe, empty, hostile, right
+from oneshot.rewards.user.hostile import REFERENCES, Probe, empty, hostile, right
 from oneshot.types import Verdict, Verifier
 
 FAILED = ("error", "timeout", "memory")

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from oneshot.errors import UsageError
-from oneshot.rewards import adapters
+from oneshot.rewards.user import adapters
 
 Load = Callable[..., Callable[[dict[str, Any]], dict[str, Any]]]
 RIGHT, WRONG = r"It is \boxed{12.8}.", r"It is \boxed{12.9}."

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from oneshot.rewards.paper_text import repaired, without_name
+from oneshot.rewards.paper.text import repaired, without_name
 
 _MACROS = (
     (re.compile(r"\\begin\{array\}(?:\{[^{}]*\})?"), r"\\begin{pmatrix}"),

@@ -37,8 +37,8 @@ from typing import Any
 
 from oneshot.errors import UsageError
 from oneshot.registry import nearest
-from oneshot.rewards.conventions import CONVENTIONS, Convention
-from oneshot.rewards.guard import Refused, UsersCode, shown
+from oneshot.rewards.user.conventions import CONVENTIONS, Convention
+from oneshot.rewards.user.guard import Refused, UsersCode, shown
 
 Job = dict[str, Any]
 """`{"response": ..., "reference": ...}`, or `{"describe": True}`."""

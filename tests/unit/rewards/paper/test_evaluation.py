@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oneshot.rewards.paper_eval import extract, grade
-from oneshot.rewards.paper_text import MAX_ANSWER
+from oneshot.rewards.paper.evaluation import extract, grade
+from oneshot.rewards.paper.text import MAX_ANSWER
 
 ACCEPTED = {
     "12.8": [

@@ -31,7 +31,7 @@ from __future__ import annotations
 import re
 
 from oneshot.rewards.answers.values import equal_values
-from oneshot.rewards.paper_text import (
+from oneshot.rewards.paper.text import (
     MAX_ANSWER,
     MAX_RESPONSE,
     braced,

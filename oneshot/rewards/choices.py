@@ -1,0 +1,27 @@
+"""Multiple choice: where the letter stands in a response, and which letter an answer names."""
+
+from __future__ import annotations
+
+import re
+
+from oneshot.rewards.answers.text import compact
+from oneshot.rewards.extract import visible
+from oneshot.rewards.lenient import stated_answer
+
+_CHOICE = re.compile(r"(?<![A-Za-z])\(?([A-J])\)?(?=[).:,;!?]|\s|$)")
+
+
+def letter(text: str) -> str | None:
+    r"""The letter of a multiple-choice answer: of `C`, `(C)`, `\text{(C)}`, `C. 14`, `(C) 14`; None without one."""
+    plain = re.sub(r"\\(?:text|textbf|mathrm|mathbf)|[{}$*]", "", compact(text))
+    match = re.match(r"\(?([A-Ja-j])\)?(?:[).:,]|\s|$)", plain)
+    return match[1].upper() if match else None
+
+
+def find(response: str) -> tuple[str | None, str]:
+    """The answer and the rule that found it: a box, something stated, or the last letter that stands alone."""
+    answer, rule = stated_answer(response)
+    if answer is not None and rule in ("boxed", "hashes", "stated", "tagged") and (letter(answer) or rule == "boxed"):
+        return answer, rule
+    letters = _CHOICE.findall(visible(response)[-4_000:])
+    return (letters[-1], "letter") if letters else (None, "none")

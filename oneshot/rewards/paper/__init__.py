@@ -1,0 +1,1 @@
+"""The paper's two graders: its training reward and its lenient evaluation."""
