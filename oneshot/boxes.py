@@ -11,6 +11,7 @@ _TOKEN = re.compile(
     r"|\\(?:boxed|fbox)\s{0,9}(?P<bare>[-+]?[0-9](?:[0-9.,/]{0,98}[0-9])?|[A-Za-z](?![A-Za-z0-9]))"
     r"|\\[{}]|\\\\(?!boxed|fbox)|[{}]"
 )
+_FIRST = re.compile(r"\\(?:boxed|fbox)")
 
 
 class Box(NamedTuple):
@@ -27,9 +28,12 @@ def boxes(text: str) -> list[Box]:
     Braces nest; `\{` and `\}` are characters, not braces. A box that is never closed is not complete, and does not
     hide a complete one inside it or before it. `\fbox{5}` and `\boxed 5` (a numeral or one letter) are boxes too.
     """
+    first = _FIRST.search(text)
+    if first is None:
+        return []
     opened: list[tuple[int, int] | None] = []  # (start of \boxed, start of its content), or None for a plain brace
     found: list[tuple[int, int, int, int]] = []  # bounds of the box, bounds of its content
-    for token in _TOKEN.finditer(text):
+    for token in _TOKEN.finditer(text, first.start()):  # braces before the first box match nothing of it
         word = token.group()
         if word == "{":
             opened.append(None)

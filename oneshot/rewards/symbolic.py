@@ -205,7 +205,7 @@ class Symbolic:
         )
 
     def available(self) -> bool:
-        """Whether math-verify is installed (extra `symbolic`); imports nothing."""
+        """Whether math-verify is installed (extra `math`); imports nothing."""
         return find_spec("math_verify") is not None
 
     def __call__(self, answer: str, reference: str) -> tuple[bool | None, str]:

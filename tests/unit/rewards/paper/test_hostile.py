@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oneshot.rewards.paper import evaluation as paper_eval
-from oneshot.rewards.paper import paper_train
+from oneshot.rewards.paper import training as paper_train
 from oneshot.rewards.paper.text import MAX_RESPONSE
 from oneshot.types import Verdict
 

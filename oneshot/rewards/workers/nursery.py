@@ -20,7 +20,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from oneshot.rewards.wire import MEMORY_EXIT, ORDER, pack, receive
+from oneshot.rewards.workers.wire import MEMORY_EXIT, ORDER, pack, receive
 
 MAX_TEXT = 500
 """Characters of an exception's message that are passed on."""

@@ -19,8 +19,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from oneshot.errors import OneshotError
-from oneshot.rewards.crew import CLOSED, Crew, Worker, how
-from oneshot.rewards.wire import MEMORY_EXIT, pack, receive
+from oneshot.rewards.workers.crew import CLOSED, Crew, Worker, how
+from oneshot.rewards.workers.wire import MEMORY_EXIT, pack, receive
 
 _TRIES = 2
 _DIED = "died"

@@ -179,7 +179,7 @@ def test_a_failing_factory_says_why(target: str, arguments: tuple[str, ...], mes
 
 
 def test_a_factory_that_never_comes_back_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("oneshot.rewards.crew.START_SECONDS", 0.3)
+    monkeypatch.setattr("oneshot.rewards.workers.crew.START_SECONDS", 0.3)
     with WorkerPool("tests.worker_targets:sleeping") as pool, pytest.raises(DataError, match=r"within 0\.3 s"):
         pool.start()
 

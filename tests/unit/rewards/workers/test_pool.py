@@ -15,9 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oneshot.rewards import crew
-from oneshot.rewards.hatchery import Singles
-from oneshot.rewards.workers import WorkerPool
+from oneshot.rewards.workers import WorkerPool, crew
+from oneshot.rewards.workers.hatchery import Singles
 
 JOBS = "tests.worker_targets:jobs"
 GUARD = 30.0  # seconds after which something hangs; no measure of speed

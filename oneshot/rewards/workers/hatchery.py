@@ -14,7 +14,7 @@ import threading
 import time
 from typing import IO, Any, Protocol, cast
 
-from oneshot.rewards.wire import ORDER, exactly
+from oneshot.rewards.workers.wire import ORDER, exactly
 
 START_SECONDS = 60.0
 """How long a nursery, an import or a factory may take to come up."""
@@ -23,7 +23,7 @@ _END_SECONDS = 5.0
 # The search path comes first, so that the nursery imports what the caller would. The script has no __main__ to import.
 _BOOT = (
     "import json, sys; config = json.loads(sys.stdin.buffer.readline()); sys.path[:] = config['path']; "
-    "from oneshot.rewards.nursery import main; main(config)"
+    "from oneshot.rewards.workers.nursery import main; main(config)"
 )
 
 

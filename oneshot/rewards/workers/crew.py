@@ -9,8 +9,8 @@ from socket import MSG_PEEK, socket
 from typing import Any
 
 from oneshot.errors import DataError, MachineError
-from oneshot.rewards.hatchery import START_SECONDS, Hatchery, hatchery
-from oneshot.rewards.wire import receive
+from oneshot.rewards.workers.hatchery import START_SECONDS, Hatchery, hatchery
+from oneshot.rewards.workers.wire import receive
 
 CLOSED = "the pool of workers is closed"
 _TRIES = 3
