@@ -25,7 +25,7 @@ from typing import NamedTuple
 from oneshot.errors import MachineError, UsageError
 from oneshot.registry import Registry
 from oneshot.rewards import choices
-from oneshot.rewards.answers.compare import same, unread
+from oneshot.rewards.answers.compare import is_read, same, unread
 from oneshot.rewards.answers.text import MAX_ANSWER
 from oneshot.rewards.extract import boxed_answer, last_box, last_number, visible
 from oneshot.rewards.lenient import stated_answer
@@ -60,10 +60,16 @@ class TextVerifier:
         find: Callable[[str], Found],
         compare: Callable[[str, str], Graded],
         states: Callable[[str], tuple[str, ...]] = lambda answer: (rf"\boxed{{{answer}}}",),
+        reads: Callable[[str], bool] = lambda reference: True,
     ) -> None:
-        """`states` names responses that state a given answer; the grader must accept them (`verifier.self_check`)."""
+        """What a grader is made of.
+
+        `states` names responses that state a given answer, all of which it must accept (`verifier.self_check`);
+        `reads` says whether a reference is understood, so that more than the same text can match it.
+        """
         self.name = name
         self.states = states
+        self.reads = reads
         self._find = find
         self._compare = compare
         self._decided: dict[tuple[str, str], Graded] = {}
@@ -129,13 +135,13 @@ def _box_or_stated(answer: str) -> tuple[str, ...]:
 @VERIFIERS.register("math")
 def math() -> Verifier:
     r"""The last complete `\boxed{}` of the response, compared as mathematics; strict."""
-    return TextVerifier("math", _box, _in_process)
+    return TextVerifier("math", _box, _in_process, reads=is_read)
 
 
 @VERIFIERS.register("math-lenient")
 def math_lenient() -> Verifier:
     r"""The last complete `\boxed{}`; without one what is stated, or the last formula or number."""
-    return TextVerifier("math-lenient", stated_answer, _in_process)
+    return TextVerifier("math-lenient", stated_answer, _in_process, reads=is_read)
 
 
 @VERIFIERS.register("math-symbolic")
@@ -166,7 +172,7 @@ def math_symbolic(*, timeout: float = 2.0) -> Verifier:
 @VERIFIERS.register("number")
 def number() -> Verifier:
     r"""The last complete `\boxed{}` if there is any, else the last number of the response."""
-    return TextVerifier("number", _box_or_number, _in_process, _box_or_stated)
+    return TextVerifier("number", _box_or_number, _in_process, _box_or_stated, is_read)
 
 
 def _same_letter(answer: str, reference: str) -> Graded:

@@ -149,7 +149,20 @@ def check_answers(verify: Verifier, problems: Sequence[Problem]) -> list[str]:
                 raise
             where = f"{problem.meta.get('source', '')}, line {problem.meta['line']}"
             raise DataError(f"{where}: {error.message}", code=error.code, tries=error.tries, kept=error.kept) from error
-    return []
+    return _unread(verify, problems)
+
+
+def _unread(verify: Verifier, problems: Sequence[Problem]) -> list[str]:
+    """A warning where a grader of ours does not understand a reference and can only match its text."""
+    reads = getattr(verify, "reads", lambda reference: True)
+    found = list(dict.fromkeys(p.answer for p in problems if not reads(p.answer)))
+    if not found:
+        return []
+    more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+    return [
+        f"warning: the grader {verify.name!r} does not read {', '.join(map(repr, found[:3]))}{more} as mathematics: only "
+        "a response with the same text will be right"
+    ]
 
 
 def check_references(verify: Verifier, problems: Sequence[Problem]) -> list[str]:

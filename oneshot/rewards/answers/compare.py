@@ -51,10 +51,15 @@ def same(answer: str, reference: str) -> Decision:
     return Decision(found, _method(a, b) if found is not None else "none")
 
 
+def is_read(text: str) -> bool:
+    """Whether a reference is read as mathematics or plain words; of another only the same text is accepted."""
+    return len(text) <= MAX_ANSWER and not _is_unread(read(text))
+
+
 def unread(answer: str, reference: str) -> str:
     """Which side is not read as mathematics, as a sentence for a person; empty when both are."""
     sides = (("the reference", reference), ("the answer", answer))
-    named = [name for name, text in sides if len(text) > MAX_ANSWER or _is_unread(read(text))]
+    named = [name for name, text in sides if not is_read(text)]
     return f"{' and '.join(named)} cannot be read as mathematics" if named else ""
 
 
