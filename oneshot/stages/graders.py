@@ -160,7 +160,7 @@ def _unread(verify: Verifier, problems: Sequence[Problem]) -> list[str]:
         return []
     more = f" and {len(found) - 3} more" if len(found) > 3 else ""
     return [
-        f"warning: the grader {verify.name!r} does not read {', '.join(map(repr, found[:3]))}{more} as mathematics: only "
+        f"warning: {verify.name!r} does not read {', '.join(map(repr, found[:3]))}{more} as mathematics: only "
         "a response with the same text will be right"
     ]
 
