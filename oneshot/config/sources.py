@@ -59,8 +59,16 @@ def find_recipe(name: str) -> Traversable:
     return found
 
 
-def read(file: Traversable) -> list[Setting]:
-    """Every setting of a recipe file, in its order.
+MAX_EXTENDS = 8
+"""Recipes a recipe may stand on, one upon the other."""
+
+
+def read(file: Traversable, above: tuple[str, ...] = ()) -> list[Setting]:
+    """Every setting of a recipe file, in its order, after those of the recipe that its `extends` names.
+
+    Args:
+        file: TOML or YAML.
+        above: names of the recipes that extend this one.
 
     Raises:
         UsageError: E106 when it is missing, no UTF-8 text, or no TOML or YAML.
@@ -72,10 +80,27 @@ def read(file: Traversable) -> list[Setting]:
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{name} cannot be read: {error}", code="E106") from error
     leaves = _yaml(text, name) if file.name.endswith((".yaml", ".yml")) else _toml(text, name)
-    return [
-        Setting(path=path, value=value, origin=f"file {name}:{line}", where=f"{name} line {line}", text=plain)
-        for path, value, line, plain in leaves
-    ]
+    base: list[Setting] = []
+    own: list[Setting] = []
+    for path, value, line, plain in leaves:
+        where = f"{name} line {line}"
+        if path == ("extends",):
+            base = _extended(str(value), where, (*above, name))
+        else:
+            own.append(Setting(path=path, value=value, origin=f"file {name}:{line}", where=where, text=plain))
+    return base + own
+
+
+def _extended(recipe: str, where: str, above: tuple[str, ...]) -> list[Setting]:
+    """The settings of the recipe a recipe stands on."""
+    if len(above) > MAX_EXTENDS:
+        raise UsageError(f"{where}: {' extends '.join(above[:3])} ... goes in circles.", code="E106")
+    try:
+        return read(find_recipe(recipe), above)
+    except UsageError as error:
+        if error.message.startswith(where):
+            raise
+        raise UsageError(f"{where}: extends: {error.message}", code=error.code, tries=error.tries) from error
 
 
 Leaf = tuple[KeyPath, Any, int, bool]

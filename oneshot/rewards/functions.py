@@ -9,6 +9,7 @@ r"""The graders that `--reward` and `--grader` name: where the answer stands in 
 | `math-symbolic` | as `math` | the same; what is undecided goes to math-verify in a killable process |
 | `exact` | the whole response, stripped | the same characters |
 | `paper-train` | as the paper's training reward does | as there, see `paper.training` |
+| `paper-train-think` | the same, after `</think>` (R1-Distill) | the same |
 | `paper-eval` | as the paper's evaluation does | as there, see `paper.evaluation` |
 
 Text that no tier can compare counts as wrong and has status `undecided`. Nothing here raises.
@@ -16,98 +17,20 @@ Text that no tier can compare counts as wrong and has status `undecided`. Nothin
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
 
 from oneshot.errors import MachineError, UsageError
 from oneshot.registry import Registry
 from oneshot.rewards import choices
 from oneshot.rewards.answers.compare import is_read, same, unread
-from oneshot.rewards.answers.text import MAX_ANSWER
+from oneshot.rewards.composed import FixedVerifier, Found, Graded, TextVerifier
 from oneshot.rewards.extract import boxed_answer, last_box, last_number, visible
 from oneshot.rewards.lenient import stated_answer
 from oneshot.rewards.paper import evaluation, training
 from oneshot.rewards.symbolic import Symbolic
-from oneshot.types import Verdict, Verifier
+from oneshot.types import Verifier
 
 VERIFIERS: Registry[Verifier] = Registry("grader")
-
-Found = tuple[str | None, str]
-"""The answer text, or None, and the rule that found it."""
-
-MAX_REMEMBERED = 65_536
-"""Pairs of answer and reference a grader remembers."""
-
-
-class Graded(NamedTuple):
-    """A comparison: whether equal (None: undecided), the tier that decided, and the status of the verdict."""
-
-    equal: bool | None
-    method: str
-    status: str = "ok"
-    message: str = ""
-
-
-class TextVerifier:
-    """A grader made of a way to find the answer and a way to compare it, with what it decided before remembered."""
-
-    def __init__(
-        self,
-        name: str,
-        find: Callable[[str], Found],
-        compare: Callable[[str, str], Graded],
-        states: Callable[[str], tuple[str, ...]] = lambda answer: (rf"\boxed{{{answer}}}",),
-        reads: Callable[[str], bool] = lambda reference: True,
-    ) -> None:
-        """What a grader is made of.
-
-        `states` names responses that state a given answer, all of which it must accept (`verifier.self_check`);
-        `reads` says whether a reference is understood, so that more than the same text can match it.
-        """
-        self.name = name
-        self.states = states
-        self.reads = reads
-        self._find = find
-        self._compare = compare
-        self._decided: dict[tuple[str, str], Graded] = {}
-
-    def __call__(self, response: str, reference: str) -> Verdict:
-        """Grade one response. `method` is the tier that decided; `extracted` is cut to 2,000 characters."""
-        start = time.perf_counter()
-        answer, rule = self._find(response)
-        if answer is None:
-            return Verdict(correct=False, extracted=None, method="none", status="no_answer", seconds=_since(start))
-        if not answer.strip() or not reference.strip():
-            graded = Graded(False, rule, "empty")
-        else:
-            graded = self._remembered(answer, reference)
-        return Verdict(
-            correct=graded.equal is True,
-            extracted=answer[:MAX_ANSWER],
-            method=graded.method,
-            status=graded.status,
-            seconds=_since(start),
-            message=graded.message,
-        )
-
-    def _remembered(self, answer: str, reference: str) -> Graded:
-        """One example has few distinct answers. A time-out may come out otherwise next time, so it is not kept."""
-        key = answer, reference
-        found = self._decided.get(key)
-        if found is None:
-            found = self._compare(answer, reference)
-            if found.status in ("ok", "undecided") and len(answer) <= MAX_ANSWER:
-                if len(self._decided) >= MAX_REMEMBERED:
-                    self._decided.clear()
-                self._decided[key] = found
-        return found
-
-
-def _since(start: float) -> float:
-    return time.perf_counter() - start
 
 
 def _in_process(answer: str, reference: str) -> Graded:
@@ -197,22 +120,20 @@ def exact() -> Verifier:
     )
 
 
-@dataclass
-class FixedVerifier:
-    """A grader that is one function."""
-
-    name: str
-    function: Callable[[str, str], Verdict]
-
-    def __call__(self, response: str, reference: str) -> Verdict:
-        """Grade one response."""
-        return self.function(response, reference)
+def _after_thinking(answer: str) -> tuple[str, ...]:
+    return (rf"<think>It is {answer}.</think>\boxed{{{answer}}}",)
 
 
 @VERIFIERS.register("paper-train")
-def paper_train(*, think: bool = False) -> Verifier:
-    """The paper's training reward; `think`: the answer must follow `</think>`, as for R1-Distill."""
-    return FixedVerifier("paper-train", partial(training.grade, think=think))
+def paper_train() -> Verifier:
+    """The paper's training reward."""
+    return FixedVerifier("paper-train", training.grade)
+
+
+@VERIFIERS.register("paper-train-think")
+def paper_train_think() -> Verifier:
+    """The same for models that think first: the answer must follow `</think>`."""
+    return FixedVerifier("paper-train-think", partial(training.grade, think=True), _after_thinking)
 
 
 @VERIFIERS.register("paper-eval")

@@ -15,9 +15,11 @@ from oneshot.config.sources import shipped_recipes
 
 @pytest.mark.parametrize("name", shipped_recipes())
 def test_every_recipe_loads_and_its_origins_name_it(name: str) -> None:
-    resolved = load([shipped_recipes()[name]], {}, {})
+    file = shipped_recipes()[name]
+    resolved = load([file], {}, {})
     given = {origin.rpartition(":")[0] for origin in resolved.origins.values()} - {""}
-    assert given == {f"file {name}.toml"}
+    base = re.search(r'^extends = "(.*?)"', file.read_text(encoding="utf-8"), re.MULTILINE)
+    assert given == {f"file {name}.toml"} | ({f"file {base[1]}.toml"} if base else set())
 
 
 def test_the_papers_recipe_is_the_papers() -> None:
@@ -34,13 +36,17 @@ def test_the_papers_recipe_is_the_papers() -> None:
     assert (config.save.every, config.evals.every, config.reward.name) == (20, 20, "paper-train")
 
 
-def test_every_value_of_the_papers_recipe_names_its_source() -> None:
-    text = shipped_recipes()["paper/qwen2.5-math-1.5b-pi1"].read_text(encoding="utf-8")
+PAPER = [name for name in shipped_recipes() if name.startswith("paper/")]
+
+
+@pytest.mark.parametrize("name", PAPER)
+def test_every_value_of_a_paper_recipe_names_its_source(name: str) -> None:
+    text = shipped_recipes()[name].read_text(encoding="utf-8")
     lines = text.split("\n")
     bare = []
     for above, line in zip(["", *lines], lines, strict=False):
         value = re.match(r"^\w+ = ", line)
-        if value and not re.search(r"\[(P|R|ours)\b", line) and not re.match(r"# \[(P|R|ours)\b", above):
+        if value and not re.search(r"\[(P|R|I|ours)\b", line) and not re.match(r"# \[(P|R|I|ours)\b", above):
             bare.append(line)
     assert bare == []
 
