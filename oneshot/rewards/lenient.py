@@ -13,13 +13,13 @@ from oneshot.rewards.extract import last_box, last_number, visible
 
 _RUN_ON = re.compile(r"\n\s{0,9}(?:#{1,4} ?|\*\*)?(?:Question|Problem|Human|User|Exercise|Q)(?: ?\d{1,3})?(?:\*\*)?:")
 _HASHES = re.compile(r"####[ \t]*(\S[^\n]{0,400})")
-_TAGGED = re.compile(r"<answer>(.{0,2000}?)</answer>", re.DOTALL | re.IGNORECASE)
+_TAGGED = re.compile(r"<answer>((?:[^<]|<(?!/?answer>)){0,2000})</answer>", re.IGNORECASE)
 _STATED = re.compile(
     r"(?:final answer|answer)(?:\*\*)?(?:[ \t]{0,4}(?:is|=)(?:[ \t]{1,4}(?:therefore|then|thus|simply|now))?|:)"
     r"[\s:*]{0,9}([^\s*][^\n]{0,400})",
     re.IGNORECASE,
 )
-_FORMULA = re.compile(r"\$([^$\n]{1,400})\$|\\\((.{1,400}?)\\\)|\\\[(.{1,400}?)\\\]", re.DOTALL)
+_FORMULA = re.compile(r"\$([^$\n]{1,400})\$|\\\(((?:(?!\\\().){1,400}?)\\\)|\\\[((?:(?!\\\[).){1,400}?)\\\]", re.DOTALL)
 _SENTENCE = re.compile(r"(?<![0-9][.])[.!?;](?=\s|$)|\*\*|(?<=\s)(?:because|since|as|which|so that|where|but)\s")
 
 

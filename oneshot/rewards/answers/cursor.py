@@ -51,11 +51,16 @@ class Cursor:
     @contextmanager
     def deeper(self) -> Iterator[None]:
         """One level of nesting; every cycle of the grammar goes through here, so that no text exhausts the stack."""
+        before = self._depth
+        self.nest()
+        yield
+        self._depth = before
+
+    def nest(self) -> None:
+        """Count one more node around what was read at this level; the level's end takes the count back."""
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise Unreadable("nested too deep")
-        yield
-        self._depth -= 1
 
     def index(self) -> str:
         """What follows `_`, as text: one token or a group."""

@@ -50,6 +50,7 @@ class Parser(Cursor):
                 node = times(node, self.signed())
             elif self.at("/"):
                 self.take()
+                self.nest()  # a/b/c/... is a tree as deep as it is long
                 node = Node("div", (node, self.signed()))
             elif self.starts_factor():
                 if self.two_numbers():
