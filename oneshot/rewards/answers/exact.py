@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+import operator
+from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 
 MAX_BITS = 32_768
@@ -16,8 +17,25 @@ def small(value: Fraction) -> Fraction | None:
     return value if bits <= MAX_BITS else None
 
 
-def _exact_product(*args: Fraction) -> Fraction:
-    return math.prod(args, start=Fraction(1))
+def _exact_product(*args: Fraction) -> Fraction | None:
+    return _folded(operator.mul, Fraction(1), args)
+
+
+def _exact_sum(*args: Fraction) -> Fraction | None:
+    return _folded(operator.add, Fraction(0), args)
+
+
+def _folded(
+    operation: Callable[[Fraction, Fraction], Fraction], start: Fraction, args: Iterable[Fraction]
+) -> Fraction | None:
+    """One after the other, given up as soon as a partial result is too large."""
+    found = start
+    for value in args:
+        step = small(operation(found, value))
+        if step is None:
+            return None
+        found = step
+    return found
 
 
 def _exact_power(base: Fraction, exponent: Fraction) -> Fraction | None:
@@ -79,6 +97,7 @@ def _whole(function: Callable[..., int]) -> Callable[..., Fraction]:
 
 
 EXACT: Mapping[str, Callable[..., Fraction | None]] = {
+    "add": _exact_sum,
     "mul": _exact_product,
     "div": lambda a, b: a / b,
     "neg": lambda a: -a,
