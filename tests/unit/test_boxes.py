@@ -24,8 +24,17 @@ from oneshot.boxes import boxes
         (r"} \boxed{5}", ["5"]),
         (r"\begin{cases}1 \\{2}\end{cases} \\\boxed{5}", ["5"]),
         (r"\\boxed{5}", ["5"]),
-        (r"\boxed 5", []),
-        (r"\fbox{5}", []),
+        (r"\boxed 5", ["5"]),
+        (r"\boxed5", ["5"]),
+        (r"\boxed -12.5.", ["-12.5"]),
+        (r"\boxed 1,234, so", ["1,234"]),
+        (r"$\boxed x$", ["x"]),
+        (r"\boxed xy", []),
+        (r"\boxed\pi", []),
+        (r"\boxed", []),
+        (r"\fbox{5}", ["5"]),
+        (r"\fbox 5", ["5"]),
+        (r"\boxed{\fbox{5}}", [r"\fbox{5}", "5"]),
         (r"boxed{5}", []),
         (r"\boxed{}", [""]),
         ("", []),
@@ -35,8 +44,8 @@ def test_complete_boxes_in_order(text: str, contents: list[str]) -> None:
     found = boxes(text)
     assert [box.content for box in found] == contents
     for box in found:
-        assert text[box.start : box.end].endswith("{" + box.content + "}")
-        assert text[box.start : box.end].startswith("\\boxed")
+        assert text[box.start : box.end].rstrip("}").endswith(box.content.rstrip("}"))
+        assert text[box.start : box.end].startswith(("\\boxed", "\\fbox"))
 
 
 @given(st.lists(st.sampled_from(["\\boxed{", "{", "}", "\\{", "\\}", "\\\\", "a", " "]), max_size=60).map("".join))
@@ -48,7 +57,9 @@ def test_a_box_holds_balanced_braces(text: str) -> None:
         assert min(depth) == 0
 
 
-@pytest.mark.parametrize("piece", ["\\boxed{", "{", "}", "\\boxed   ", "\\\\", "\\boxed{1}"])
+@pytest.mark.parametrize(
+    "piece", ["\\boxed{", "{", "}", "\\boxed   ", "\\\\", "\\boxed{1}", "\\boxed 1", "\\boxed 1,", "\\fbox"]
+)
 def test_time_is_linear(piece: str) -> None:
     start = time.perf_counter()
     boxes(piece * (400_000 // len(piece)))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oneshot.rewards.answers.numbers import parse
-from oneshot.rewards.extract import MAX_RESPONSE, last_box, last_number
+from oneshot.rewards.extract import MAX_RESPONSE, boxed_answer, last_box, last_number, visible
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,19 @@ from oneshot.rewards.extract import MAX_RESPONSE, last_box, last_number
         (r"\boxed{ 5 }", "5"),
         (r"\boxed{}", ""),
         ("no box, 5", None),
-        (r"\boxed 5", None),
+        (r"\boxed 5", "5"),
+        (r"\boxed5", "5"),
+        (r"so $\boxed -5$", "-5"),
+        (r"\boxed x", "x"),
+        (r"\boxed\frac12", None),
+        (r"\fbox{5}", "5"),
+        (r"\boxed{5} or \fbox{6}", "5, 6"),
+        (r"\boxed{5}\text{ and }\boxed{6}", "5, 6"),
+        (r"\boxed{5}, and \boxed{6}", "5, 6"),
+        (r"$\boxed{5}$, $\quad\boxed{6}$", "5, 6"),
+        ("\\boxed{5}\n\nWait, the corrected answer is \\boxed{7}", "7"),
+        (r"\boxed{5}; then \boxed{6}", "6"),
+        (r"\boxed{a} but \boxed{b}", "b"),
     ],
 )
 def test_last_box(text: str, expected: str | None) -> None:
@@ -114,3 +126,19 @@ def test_time_is_linear(piece: str) -> None:
     last_number(text)
     last_box(text)
     assert time.perf_counter() - start < 5.0
+
+
+@pytest.mark.parametrize(
+    ("response", "said", "boxed"),
+    [
+        (r"\boxed{5}", r"\boxed{5}", "5"),
+        (r"<think>\boxed{4}</think> \boxed{5}", r" \boxed{5}", "5"),
+        (r"<think>\boxed{4}</think> five", " five", None),
+        (r"\boxed{4}</think>\boxed{5}", r"\boxed{5}", "5"),
+        (r"<think>\boxed{4}", "", None),  # cut off while it was thinking
+        (r"<think>a</think><think>\boxed{4}</think>5", "5", None),
+    ],
+)
+def test_thoughts_are_not_read(response: str, said: str, boxed: str | None) -> None:
+    assert visible(response) == said
+    assert boxed_answer(response) == boxed

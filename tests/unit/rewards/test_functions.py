@@ -1,184 +1,189 @@
+"""The named graders: what each reads, what each says, and that none raises or matches nothing."""
+
 from __future__ import annotations
 
-import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oneshot.errors import DataError, UsageError
-from oneshot.rewards.functions import VERIFIERS
-from oneshot.rewards.verifier import MAX_ANSWER, grade, same, self_check
-from oneshot.types import Completion, Verdict
+from oneshot.errors import UsageError
+from oneshot.rewards.answers.text import MAX_ANSWER
+from oneshot.rewards.functions import RENAMED, VERIFIERS, Graded, TextVerifier, build_verifier
+from oneshot.types import Verdict
 
-IN_SCOPE = ("number", "fraction", "units", "extraction", "bomb", "injection")
-"""Groups of the shared examples that exact numbers and equal texts must get right."""
+IN_PROCESS = [name for name in VERIFIERS.names() if name != "math-symbolic"]
 
 
 @pytest.mark.parametrize(
     ("name", "response", "reference", "correct", "extracted", "method", "status"),
     [
-        ("boxed", r"so $\boxed{12.8}$", "12.8", True, "12.8", "boxed", "ok"),
-        ("boxed", r"so $\boxed{12.7}$", "12.8", False, "12.7", "boxed", "ok"),
-        ("boxed", r"\boxed{V = \frac{64}{5}}", "12.8", True, r"V = \frac{64}{5}", "boxed", "ok"),
-        ("boxed", r"\boxed{\text{Tuesday}}", "Tuesday", True, r"\text{Tuesday}", "boxed", "ok"),
-        ("boxed", r"\boxed{24 \pi}", r"24\pi", True, r"24 \pi", "boxed", "ok"),
-        ("boxed", r"\boxed{2b+3a}", "3a+2b", False, "2b+3a", "boxed", "undecided"),
-        ("boxed", r"\boxed{1}, \boxed{2}, \boxed{3}", "3", False, "1, 2, 3", "boxed", "undecided"),
-        ("boxed", r"\boxed{32, 349}", "32,349", False, "32, 349", "boxed", "undecided"),
-        ("boxed", "the answer is 12.8", "12.8", False, None, "none", "no_answer"),
-        ("boxed", r"\boxed{}", "12.8", False, "", "boxed", "empty"),
-        ("boxed", r"\boxed{}", "", False, "", "boxed", "empty"),
-        ("boxed", r"\boxed{5}", "", False, "5", "boxed", "empty"),
-        ("boxed", r"\boxed{5}", r"\boxed{5}", True, "5", "boxed", "ok"),
-        ("boxed", r"\boxed{nan}", "nan", False, "nan", "boxed", "ok"),
-        ("final-number", "first 3, so the answer is 12.8.", "12.8", True, "12.8", "final-number", "ok"),
-        ("final-number", r"\boxed{5}, which is 12.8", "12.8", False, "5", "boxed", "ok"),
-        ("final-number", r"12.8 \boxed{", "12.8", True, "12.8", "final-number", "ok"),
-        ("final-number", r"12.8 \boxed{}", "12.8", False, "", "boxed", "empty"),
-        ("final-number", "I do not know", "12.8", False, None, "none", "no_answer"),
+        ("math", r"so $\boxed{12.8}$", "12.8", True, "12.8", "text", "ok"),
+        ("math", r"so $\boxed{12.7}$", "12.8", False, "12.7", "number", "ok"),
+        ("math", r"\boxed{V = \frac{64}{5}}", "12.8", True, r"V = \frac{64}{5}", "number", "ok"),
+        ("math", r"\boxed{\text{Tuesday}}", "Tuesday", True, r"\text{Tuesday}", "text", "ok"),
+        ("math", r"\boxed{2b+3a}", "3a+2b", True, "2b+3a", "expression", "ok"),
+        ("math", r"\boxed{1}, \boxed{2}, \boxed{3}", "3", False, "1, 2, 3", "structure", "ok"),
+        ("math", r"\boxed{x>3}", r"(3,\infty)", True, "x>3", "structure", "ok"),
+        ("math", r"\boxed{32, 349}", "32349", False, "32, 349", "structure", "ok"),
+        ("math", "the answer is 12.8", "12.8", False, None, "none", "no_answer"),
+        ("math", r"\boxed{12.8", "12.8", False, None, "none", "no_answer"),
+        ("math", r"\boxed{}", "12.8", False, "", "boxed", "empty"),
+        ("math", r"\boxed{}", "", False, "", "boxed", "empty"),
+        ("math", r"\boxed{5}", "", False, "5", "boxed", "empty"),
+        ("math", r"\boxed{5}", r"\boxed{5}", True, "5", "text", "ok"),
+        ("math", r"\boxed{nan}", "nan", False, "nan", "text", "ok"),
+        ("math", r"\boxed 5", "5", True, "5", "text", "ok"),
+        ("math", r"\fbox{5}", "5", True, "5", "text", "ok"),
+        ("math", r"<think>\boxed{12.8}</think> no", "12.8", False, None, "none", "no_answer"),
+        ("math", r"\boxed{\sum_{i=1}^3 i}", "6", False, r"\sum_{i=1}^3 i", "none", "undecided"),
+        ("math-lenient", "the answer is 12.8", "12.8", True, "12.8", "text", "ok"),
+        ("math-lenient", r"the answer is 12.8 \boxed{5}", "12.8", False, "5", "number", "ok"),
+        ("math-lenient", "nothing", "12.8", False, None, "none", "no_answer"),
+        ("number", "first 3, so the answer is 12.8.", "12.8", True, "12.8", "text", "ok"),
+        ("number", r"\boxed{5}, which is 12.8", "12.8", False, "5", "number", "ok"),
+        ("number", r"12.8 \boxed{", "12.8", True, "12.8", "text", "ok"),
+        ("number", r"12.8 \boxed{}", "12.8", False, "", "boxed", "empty"),
+        ("number", "I do not know", "12.8", False, None, "none", "no_answer"),
         ("exact", " 12.8\n", "12.8", True, "12.8", "exact", "ok"),
         ("exact", "12.80", "12.8", False, "12.80", "exact", "ok"),
         ("exact", "", "", False, "", "exact", "empty"),
+        ("choice", r"\boxed{(C) 14}", "C", True, "(C) 14", "letter", "ok"),
+        ("choice", r"\boxed{C}", "14", False, "C", "letter", "undecided"),
     ],
 )
 def test_verdicts(
     name: str, response: str, reference: str, correct: bool, extracted: str | None, method: str, status: str
 ) -> None:
     verdict = VERIFIERS.build(name)(response, reference)
-    assert verdict == Verdict(correct=correct, extracted=extracted, method=method, status=status)
+    assert verdict.seconds >= 0
+    assert (verdict.correct, verdict.extracted, verdict.method, verdict.status) == (correct, extracted, method, status)
 
 
-def test_unknown_grader_names_the_nearest() -> None:
-    with pytest.raises(UsageError, match="final-number"):
-        VERIFIERS.build("final_numbr")
+BOXES = [
+    # the last complete box counts
+    (r"We find $a = \boxed{6}$. Then $b = 2a + 2$, hence $\boxed{14}$.", "14", True),
+    (r"We find $a = \boxed{6}$. Then $b = 2a + 2$, hence $\boxed{14}$.", "6", False),
+    ("$x = \\boxed{5}$\n\nWait, that is wrong: the corrected answer is \\boxed{7}", "7", True),
+    ("\\boxed{5}\n\nWait, the corrected answer is \\boxed{7}", "5", False),
+    ("\\boxed{5}\n\nWait, the corrected answer is \\boxed{7}", "5,7", False),
+    # boxes joined by and, or, a comma or spacing are one list
+    (r"The roots are $\boxed{4}$ and $\boxed{-1}$.", "4,-1", True),
+    (r"The roots are $\boxed{4}$ and $\boxed{-1}$.", "-1", False),
+    (r"\boxed{1}, \boxed{2}, \boxed{3}", "3", False),
+    (r"\boxed{1}, \boxed{2}, \boxed{3}", "3,2,1", True),
+    (r"\boxed{1} \boxed{2} \boxed{3}", "3", False),
+    (", ".join(rf"\boxed{{{n}}}" for n in range(100)) + r", \boxed{12.8}", "12.8", False),
+    (r"\boxed{5} or \boxed{6}", "6", False),
+    ("\\boxed{12.8}\n\n\\boxed{12.8}", "12.8", True),
+    # hedging inside one box
+    (r"\boxed{13 \text{ or } 15}", "13", False),
+    (r"\boxed{5 \text{ or } 6}", "5", False),
+    (r"\boxed{1, 2, 3}", "3", False),
+    # row breaks with space, matrices, text of thoughts
+    (r"\boxed{\begin{pmatrix} 1 \\[4pt] 2 \end{pmatrix}}", r"\begin{pmatrix} 1 \\ 2 \end{pmatrix}", True),
+    (r"<think>so \boxed{3}</think> The answer is $\boxed{4}$", "3", False),
+    (r"<think>so \boxed{3}", "3", False),
+    # nothing matches nothing
+    (r"So we get \boxed{}.", "13", False),
+    (r"Hence $\boxed{}$", "", False),
+    (r"\boxed{None}", "None", False),
+    (r"\boxed{True}", "1", False),
+    (r"\boxed{inf}", "5", False),
+    (r"\boxed{\text{ignore the question, full marks}}", "5", False),
+]  # fmt: skip
 
 
-def test_a_prompt_with_an_empty_box_is_not_in_the_response() -> None:
-    # The paper's trainer graded prompt and response together: a response without a box read the prompt's empty one.
-    assert VERIFIERS.build("boxed")("I think it is five.", "").correct is False
+@pytest.mark.parametrize(("response", "reference", "correct"), BOXES)
+def test_boxes(response: str, reference: str, correct: bool) -> None:
+    assert VERIFIERS.build("math")(response, reference).correct is correct
+    assert VERIFIERS.build("math-lenient")(response, reference).correct is correct
+
+
+BOXLESS = ["#### 12.8", "The answer is 12.8.", "**Answer:** $12.8$", "The final answer is $\\frac{64}{5}$",
+"<answer>12.8</answer>",
+           "so $V = 12.8$", "and that makes 12.8"]  # fmt: skip
+
+
+@pytest.mark.parametrize("response", BOXLESS)
+def test_without_a_box_only_the_lenient_grader_reads(response: str) -> None:
+    assert VERIFIERS.build("math-lenient")(response, "12.8").correct
+    assert not VERIFIERS.build("math-lenient")(response, "12.7").correct
+    assert VERIFIERS.build("math")(response, "12.8").status == "no_answer"
 
 
 @pytest.mark.parametrize("name", VERIFIERS.names())
+def test_a_prompt_with_an_empty_box_is_not_in_the_response(name: str) -> None:
+    """The paper's trainer graded prompt and response together: a response without a box read the prompt's empty one."""
+    verify = VERIFIERS.build(name)
+    for response in ("I think it is five.", "", r"\boxed{}", r"\boxed{ }", r"\boxed{5}", "5", "The answer is 5."):
+        for reference in ("", " ", "\n"):
+            assert not verify(response, reference).correct
+
+
+@pytest.mark.parametrize("name", IN_PROCESS)
 @given(
     response=st.text(alphabet=st.characters(), max_size=300), reference=st.text(alphabet=st.characters(), max_size=60)
 )
 def test_never_raises_and_never_matches_nothing(name: str, response: str, reference: str) -> None:
     verify = VERIFIERS.build(name)
     verdict = verify(response, reference)
-    assert verdict == verify(response, reference)
+    assert replace(verdict, seconds=0) == replace(verify(response, reference), seconds=0)
     assert not (verdict.correct and (verdict.extracted is None or not reference.strip()))
     assert verify(rf"\boxed{{{response}}} {response}", "").correct is False
 
 
-def test_a_long_answer_is_cut_in_the_record_and_not_compared() -> None:
+def test_a_long_answer_is_cut_in_the_record() -> None:
     long = "9" * (MAX_ANSWER + 1)
-    verdict = VERIFIERS.build("boxed")(rf"\boxed{{{long}}}", long)
-    assert (verdict.correct, verdict.status, len(verdict.extracted or "")) == (False, "undecided", MAX_ANSWER)
+    verdict = VERIFIERS.build("math")(rf"\boxed{{{long}}}", long)
+    assert (verdict.correct, verdict.status, len(verdict.extracted or "")) == (True, "ok", MAX_ANSWER)
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        "12.8",
-        "-5",
-        "1,234",
-        r"\frac{4}{3}",
-        r"2\frac{3}{4}",
-        r"99\%",
-        r"\$28.00",
-        r"60^\circ",
-        "6.02e23",
-        r"14 \text{ cm}",
-    ],
-)
-@pytest.mark.parametrize("name", VERIFIERS.names())
-def test_self_check_accepts_numbers(name: str, answer: str) -> None:
-    self_check(VERIFIERS.build(name), answer)
+def test_a_verdict_that_is_open_says_what_is_not_read() -> None:
+    verdict = VERIFIERS.build("math")(r"\boxed{4 2}", "42")
+    assert (verdict.correct, verdict.status) == (False, "undecided")
+    assert verdict.message == "the answer cannot be read as mathematics"
 
 
-@pytest.mark.parametrize(
-    ("name", "answer"),
-    [("boxed", ""), ("boxed", " "), ("boxed", "a } b"), ("boxed", "nan"), ("final-number", "Tuesday"), ("exact", "")],
-)
-def test_self_check_refuses_what_nothing_can_match(name: str, answer: str) -> None:
-    with pytest.raises(DataError) as caught:
-        self_check(VERIFIERS.build(name), answer)
-    assert caught.value.code == "E302"
-    assert caught.value.exit_code == 4
-    assert caught.value.tries
+def test_what_was_decided_is_remembered_and_a_time_out_is_not() -> None:
+    asked: list[tuple[str, str]] = []
+
+    def compare(answer: str, reference: str) -> Graded:
+        asked.append((answer, reference))
+        return Graded(None, "none", "timeout") if answer == "slow" else Graded(answer == reference, "text")
+
+    verify = TextVerifier("counting", lambda response: (response, "all"), compare)
+    assert [verify(text, "5").correct for text in ("5", "5", "6", "6", "5")] == [True, True, False, False, True]
+    assert asked == [("5", "5"), ("6", "5")]
+    assert [verify("slow", "5").status for _ in range(3)] == ["timeout"] * 3
+    assert asked[2:] == [("slow", "5")] * 3
+    assert verify("", "5").status == verify("5", " ").status == "empty"
+    assert len(asked) == 5
 
 
-def test_self_check_of_somebody_elses_verifier() -> None:
-    class Never:
-        name = "never"
-
-        def __call__(self, response: str, reference: str) -> Verdict:
-            assert (response, reference) == (r"\boxed{5}", "5")
-            return Verdict(correct=False, extracted="5", method="never")
-
-    with pytest.raises(DataError, match="never"):
-        self_check(Never(), "5")
+def test_any_thread_may_grade() -> None:
+    verify = VERIFIERS.build("math")
+    rows = [(rf"\boxed{{\sqrt{{{k * k}}}+x}}", f"x+{k}") for k in range(1, 60)]
+    with ThreadPoolExecutor(8) as pool:
+        verdicts: list[Verdict] = list(pool.map(lambda row: verify(*row), rows * 3))
+    assert all(verdict.correct for verdict in verdicts)
 
 
-def test_grade_scores_a_completion_and_times_it() -> None:
-    completion = Completion(tokens=(1,), logprobs=(-0.5,), text=r"\boxed{64/5}", finished=True)
-    graded = grade(VERIFIERS.build("boxed"), completion, "12.8")
-    assert graded.reward == 1.0
-    assert graded.verdict is not None
-    assert graded.verdict.correct
-    assert graded.verdict.seconds > 0
-    assert graded.tokens == completion.tokens
+def test_names() -> None:
+    assert set(IN_PROCESS) >= {"math", "math-lenient", "number", "choice", "exact", "paper-train", "paper-eval"}
+    with pytest.raises(UsageError, match="math-lenient") as caught:
+        build_verifier("math-lenint")
+    assert caught.value.code == "E102"
+    for old, new in RENAMED.items():
+        with pytest.raises(UsageError, match=f"'{new}' now"):
+            build_verifier(old)
+    assert [build_verifier(name).name for name in IN_PROCESS] == IN_PROCESS
 
 
-def test_what_a_verifier_raises_is_not_turned_into_a_zero_reward() -> None:
-    class Broken:
-        name = "broken"
-
-        def __call__(self, response: str, reference: str) -> Verdict:
-            raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        grade(Broken(), Completion(tokens=(), logprobs=(), text="", finished=True), "5")
-
-
-@given(st.text(alphabet="0123456789./-abc{}\\ ", max_size=20), st.text(alphabet="0123456789./-abc{}\\ ", max_size=20))
-def test_same_is_symmetric(a: str, b: str) -> None:
-    assert (same(a, b) is True) == (same(b, a) is True)
-
-
-def test_shared_examples(shared_data: Path) -> None:
-    """No example is called right that is wrong; of the groups in scope none is missed but one that has no box."""
-    rows = [json.loads(line) for line in (shared_data / "verifier_examples.jsonl").read_text("utf-8").splitlines()]
-    boxed, lenient = VERIFIERS.build("boxed"), VERIFIERS.build("final-number")
-    for row in rows:
-        expected, note = row["expected"], row["note"]
-        if not expected:
-            assert not boxed(row["response"], row["gold"]).correct, note
-            assert not lenient(row["response"], row["gold"]).correct, note
-        elif note[1:].partition("]")[0] in IN_SCOPE:
-            assert lenient(row["response"], row["gold"]).correct, note
-            assert boxed(row["response"], row["gold"]).correct is ("no box" not in note), note
-
-
-def test_every_reference_of_the_pool_but_two_accepts_itself(shared_data: Path) -> None:
-    """One row of the paper's pool has no reference; one was cut off inside a brace."""
-    verify = VERIFIERS.build("boxed")
-    rows = [json.loads(line) for line in (shared_data / "dsr_sub.jsonl").read_text("utf-8").splitlines()]
-    refused = [row for row in rows if not verify(rf"\boxed{{{row['answer']}}}", row["answer"]).correct]
-    assert len(rows) == 1209
-    assert [row["answer"].count("{") - row["answer"].count("}") != 0 or row["answer"] == "" for row in refused] == [
-        True
-    ] * 2
-    assert 265 in [row["index"] for row in refused]
-
-
-def test_references_of_different_problems_do_not_match(shared_data: Path) -> None:
-    verify = VERIFIERS.build("boxed")
-    lines = (shared_data / "benchmarks" / "amc23.jsonl").read_text("utf-8").splitlines()
-    answers = [json.loads(line)["answer"] for line in lines]
-    values = [float(answer) for answer in answers]
-    for answer, value in zip(answers, values, strict=True):
-        right = [verify(rf"\boxed{{{answer}}}", other).correct for other in answers]
-        assert right == [other == value for other in values]
+def test_a_function_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        build_verifier(f"{tmp_path / 'reward.py'}:score")
+    assert caught.value.code == "E106"
