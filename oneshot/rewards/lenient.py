@@ -16,9 +16,11 @@ _HASHES = re.compile(r"####[ \t]*(\S[^\n]{0,400})")
 _TAGGED = re.compile(r"<answer>((?:[^<]|<(?!/?answer>)){0,2000})</answer>", re.IGNORECASE)
 _STATED = re.compile(
     r"(?:final answer|answer)(?:\*\*)?(?:[ \t]{0,4}(?:is|=)(?:[ \t]{1,4}(?:therefore|then|thus|simply|now))?|:)"
-    r"[\s:*]{0,9}([^\s*][^\n]{0,400})",
+    r"[\s:*]{0,9}(?=[^\s*])",
     re.IGNORECASE,
 )
+MAX_STATED = 400
+"""Characters read of what is stated."""
 _FORMULA = re.compile(r"\$([^$\n]{1,400})\$|\\\(((?:(?!\\\().){1,400}?)\\\)|\\\[((?:(?!\\\[).){1,400}?)\\\]", re.DOTALL)
 _SENTENCE = re.compile(r"(?<![0-9][.])[.!?;](?=\s|$)|\*\*|(?<=\s)(?:because|since|as|which|so that|where|but)\s")
 
@@ -36,13 +38,11 @@ def stated_answer(response: str) -> tuple[str | None, str]:
     box = last_box(text)
     if box is not None:
         return box, "boxed"
-    found = [
-        (match.start(), match[1], rule)
-        for rule, pattern in (("hashes", _HASHES), ("stated", _STATED), ("tagged", _TAGGED))
-        for match in pattern.finditer(text)
-    ]
+    rules = (("hashes", _HASHES), ("stated", _STATED), ("tagged", _TAGGED))
+    found = [(match, rule) for rule, pattern in rules for match in deque(pattern.finditer(text), maxlen=1)]
     if found:
-        _, stated, rule = max(found)
+        last, rule = max(found, key=lambda pair: pair[0].start())
+        stated = last[1] if last.re.groups else text[last.end() : last.end() + MAX_STATED].partition("\n")[0]
         return _first_sentence(stated), rule
     return _last_value(text)
 

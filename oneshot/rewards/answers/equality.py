@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from fractions import Fraction
 
+from oneshot.rewards.answers.evaluate import TooBig
 from oneshot.rewards.answers.pieces import same_reals
 from oneshot.rewards.answers.reals import as_reals, is_set_of_reals
 from oneshot.rewards.answers.relations import every, same_relations, unlabelled
@@ -126,7 +128,10 @@ def _equal_nodes(a: Node, b: Node) -> bool | None:
     assert decimal is not None
     if variables(exact):
         return found
-    value = constant(exact)
+    try:
+        value = constant(exact)
+    except TooBig:
+        return found
     return True if value is not None and stands_for(decimal, value) else found
 
 
@@ -147,25 +152,37 @@ def _numeral_of(node: Node) -> Node | None:
 
 
 def _lists(a: Shape, b: Shape) -> bool | None:
+    """Every item of one has its own in the other. Open where only items that cannot be told apart would complete it."""
     if not (isinstance(a, Many) and isinstance(b, Many)):
         return False
     if len(a.items) != len(b.items):
         return False
-    left = list(b.items)
-    unsure = False
-    for item in a.items:
-        verdicts = []
-        for k, other in enumerate(left):
-            verdicts.append(equal(item, other))
-            if verdicts[-1]:
-                del left[k]
-                break
-        if not verdicts or verdicts[-1]:
-            continue
-        if None not in verdicts:
-            return False
-        unsure = True
-    return None if unsure else True
+    verdicts: dict[tuple[int, int], bool | None] = {}
+
+    def verdict(i: int, j: int) -> bool | None:
+        if (i, j) not in verdicts:
+            verdicts[i, j] = equal(a.items[i], b.items[j])
+        return verdicts[i, j]
+
+    if _matched(len(a.items), lambda i, j: verdict(i, j) is True):
+        return True
+    return None if _matched(len(a.items), lambda i, j: verdict(i, j) is not False) else False
+
+
+def _matched(n: int, fits: Callable[[int, int], bool]) -> bool:
+    """Whether n items can be paired with n others that fit: augmenting paths (Kuhn 1955)."""
+    taken: dict[int, int] = {}
+
+    def place(i: int, tried: set[int]) -> bool:
+        for j in range(n):
+            if j not in tried and fits(i, j):
+                tried.add(j)
+                if j not in taken or place(taken[j], tried):
+                    taken[j] = i
+                    return True
+        return False
+
+    return all(place(i, set()) for i in range(n))
 
 
 def _tuples(a: Bracketed, b: Bracketed) -> bool | None:

@@ -1,8 +1,8 @@
-"""What a tree is worth at one point: exactly as a fraction where it is one, else to 60 digits.
+"""What a tree is worth at one point: exactly as a fraction where it is one, else to 80 digits.
 
-Nothing is expanded: a power beyond 32,768 bits leaves the fractions, and one whose *logarithm* is beyond 2^90 is not
-computed at all. So `1/2004!` is exact, `9^{9^9}` is a floating-point number with a large exponent, and
-`9^{9^{9^9}}` is `TooBig`, each in well under a second.
+Nothing is expanded: what is beyond the caps of `exact` goes on in floating point, and a power whose *logarithm* is
+beyond 2^90 is not computed at all. So `1/2004!` is exact, `9^{9^9}` is a floating-point number with a large exponent,
+and `9^{9^{9^9}}` is `TooBig`, each in well under a second.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from typing import Any
 import mpmath
 from mpmath.libmp.libhyper import NoConvergence
 
-from oneshot.rewards.answers.exact import EXACT, small
+from oneshot.rewards.answers.exact import EXACT, TooLong, small
 from oneshot.rewards.answers.tokens import Unreadable
 from oneshot.rewards.answers.tree import Node
 
-DIGITS = 60
+DIGITS = 80
 """Working precision."""
 MAX_LOG = 2.0**90
 """Powers are computed while the logarithm of the result is below this."""
-WORK = 3_000_000
+WORK = 12_000_000
 """Bits of exact arithmetic one evaluation may use before it goes on in floating point."""
 
 Value = Fraction | Any
@@ -65,6 +65,8 @@ class Evaluator:
         self.mp = context()
         self.largest = self.mp.mpf(0)
         """Magnitude of the largest term added: what a sum that should be zero is measured by."""
+        self.cut = False
+        """Something exact was too long and went on in floating point, where a difference of one is not seen."""
         self._work = WORK
 
     def __call__(self, node: Node) -> Value:
@@ -106,15 +108,19 @@ class Evaluator:
         raise Undefined(name)
 
     def _exact(self, op: str, args: list[Fraction]) -> Fraction | None:
-        """The exact value, or None when it is irrational, too large or too much work."""
+        """The exact value, or None when it is irrational, too long or too much work."""
         self._work -= sum(a.numerator.bit_length() + a.denominator.bit_length() for a in args)
-        if self._work < 0:
-            return None
-        if op == "add":
-            self._note(max(abs(a) for a in args))
         function = EXACT.get(op)
-        found = function(*args) if function else None
-        return None if found is None else small(found)
+        if function is None:
+            return None
+        try:
+            if self._work < 0:
+                raise TooLong
+            found = function(*args)
+            return None if found is None else small(found)
+        except TooLong:
+            self.cut = True
+            return None
 
     def _note(self, magnitude: Any) -> None:
         self.largest = max(self.largest, approximate(magnitude))

@@ -1,4 +1,4 @@
-"""Exact arithmetic on fractions, with caps: None where a result is irrational or would be too large."""
+"""Exact arithmetic on fractions, with caps on their length."""
 
 from __future__ import annotations
 
@@ -8,34 +8,48 @@ from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 
 MAX_BITS = 32_768
-"""A fraction with more bits is not made."""
+"""A fraction with more bits is not made: reducing it takes time with the square of its length."""
+MAX_WHOLE_BITS = 1 << 20
+"""The same for whole numbers, which need no reducing: whole numbers are compared exactly up to 315,000 digits."""
 
 
-def small(value: Fraction) -> Fraction | None:
-    """The fraction, or None when it has more than `MAX_BITS` bits."""
-    bits = value.numerator.bit_length() + value.denominator.bit_length()
-    return value if bits <= MAX_BITS else None
+class TooLong(ArithmeticError):
+    """An exact result beyond the caps; the value goes on in floating point, where it is no longer exact."""
 
 
-def _exact_product(*args: Fraction) -> Fraction | None:
+def small(value: Fraction) -> Fraction:
+    """The fraction itself. Raises `TooLong` beyond the caps."""
+    top, bottom = value.numerator.bit_length(), value.denominator.bit_length()
+    if top + bottom > MAX_BITS and (bottom > 1 or top > MAX_WHOLE_BITS):
+        raise TooLong
+    return value
+
+
+def _exact_product(*args: Fraction) -> Fraction:
     return _folded(operator.mul, Fraction(1), args)
 
 
-def _exact_sum(*args: Fraction) -> Fraction | None:
+def _exact_sum(*args: Fraction) -> Fraction:
     return _folded(operator.add, Fraction(0), args)
 
 
-def _folded(
-    operation: Callable[[Fraction, Fraction], Fraction], start: Fraction, args: Iterable[Fraction]
-) -> Fraction | None:
-    """One after the other, given up as soon as a partial result is too large."""
+def _folded(operation: Callable[[Fraction, Fraction], Fraction], start: Fraction, args: Iterable[Fraction]) -> Fraction:
+    """One after the other, given up as soon as a partial result is too long."""
     found = start
     for value in args:
-        step = small(operation(found, value))
-        if step is None:
-            return None
-        found = step
+        found = small(operation(found, value))
     return found
+
+
+def _exact_quotient(a: Fraction, b: Fraction) -> Fraction:
+    _short(a, b)
+    return a / b
+
+
+def _short(*args: Fraction) -> None:
+    """Refuse operands whose common divisor would take too long to find."""
+    if any(max(a.numerator.bit_length(), a.denominator.bit_length()) > MAX_BITS for a in args):
+        raise TooLong
 
 
 def _exact_power(base: Fraction, exponent: Fraction) -> Fraction | None:
@@ -43,10 +57,12 @@ def _exact_power(base: Fraction, exponent: Fraction) -> Fraction | None:
         root = _exact_root(Fraction(exponent.denominator), base)
         return None if root is None or base < 0 else _exact_power(root, Fraction(exponent.numerator))
     size = max(base.numerator.bit_length(), base.denominator.bit_length())
-    if abs(exponent) * size > MAX_BITS:
-        return base if base in (0, 1) and exponent > 0 else None
     if base == 0 and exponent <= 0:
         raise ZeroDivisionError
+    if base in (0, 1):
+        return base
+    if abs(exponent) * size > (MAX_WHOLE_BITS if base.denominator == 1 and exponent > 0 else MAX_BITS):
+        raise TooLong
     return base**exponent.numerator
 
 
@@ -75,8 +91,10 @@ def _integer_root(value: int, n: int) -> int | None:
 
 
 def _exact_factorial(n: Fraction) -> Fraction | None:
-    if n.denominator != 1 or n > 3_000:
+    if n.denominator != 1:
         return None
+    if n > 20_000:
+        raise TooLong
     if n < 0:
         raise ZeroDivisionError
     return Fraction(math.factorial(n.numerator))
@@ -91,6 +109,7 @@ def _whole(function: Callable[..., int]) -> Callable[..., Fraction]:
     def exact(*args: Fraction) -> Fraction:
         if not args or any(a.denominator != 1 for a in args):
             raise ZeroDivisionError
+        _short(*args)
         return Fraction(function(*(a.numerator for a in args)))
 
     return exact
@@ -99,7 +118,7 @@ def _whole(function: Callable[..., int]) -> Callable[..., Fraction]:
 EXACT: Mapping[str, Callable[..., Fraction | None]] = {
     "add": _exact_sum,
     "mul": _exact_product,
-    "div": lambda a, b: a / b,
+    "div": _exact_quotient,
     "neg": lambda a: -a,
     "deg": lambda a: a,
     "abs": abs,
@@ -117,4 +136,4 @@ EXACT: Mapping[str, Callable[..., Fraction | None]] = {
     "ln": lambda a: Fraction(0) if a == 1 else None,
     "exp": lambda a: Fraction(1) if a == 0 else None,
 }
-"""Operation -> its exact value; raises `ZeroDivisionError` where there is none."""
+"""Operation -> its exact value, or None where it is irrational; `ZeroDivisionError` where there is none, `TooLong`."""

@@ -32,6 +32,9 @@ def parse(tokens: Sequence[Token]) -> Node:
 class Parser(Cursor):
     """The grammar, loosest binding first. Methods stand before what they read and leave the place behind it."""
 
+    _bars = 0
+    """Absolute values that are open."""
+
     def sum(self) -> Node:
         """Terms with `+` and `-` between them."""
         with self.deeper():
@@ -117,7 +120,7 @@ class Parser(Cursor):
         if token is None or token.kind in ("close", "row"):
             return False
         if token.kind == "op":
-            return False
+            return token.text == "|" and not self._bars  # inside, a bar closes
         return not (token.kind == "open" and token.text == "\\{")
 
     def primary(self) -> Node:
@@ -185,8 +188,10 @@ class Parser(Cursor):
         return Node({"lfloor": "floor", "lceil": "ceil"}[token.text], (node,)) if token.text[0] == "l" else node
 
     def _absolute(self) -> Node:
+        self._bars += 1
         node = self.sum()
         self.expect("|")
+        self._bars -= 1
         return Node("abs", (node,))
 
     def _command(self, name: str) -> Node:

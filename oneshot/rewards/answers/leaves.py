@@ -75,7 +75,8 @@ def matrix(tokens: Sequence[Token]) -> Matrix | None:
 
 
 def _times_dropped(tokens: Sequence[Token]) -> Sequence[Token]:
-    return [*tokens[:-1], Token("number", "1", Fraction(1))] if tokens[-1].text == "-" else tokens
+    """A sign alone before a matrix is a factor of one."""
+    return [*tokens, Token("number", "1", Fraction(1), digits=1)] if tokens[-1].text in ("-", "+") else tokens
 
 
 def _rows(tokens: Sequence[Token]) -> list[Sequence[Token]]:

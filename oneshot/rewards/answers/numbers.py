@@ -63,9 +63,12 @@ class Number:
 
 def parse(text: str) -> Number | None:
     """The number `text` is, exactly, or None when it is none, or too long, or divides by zero."""
-    if len(text) > MAX_TEXT or _PAIR.search(text):
+    if len(text) > MAX_TEXT:
         return None
-    text, percent = _bare(compact(text))
+    text = compact(text)
+    if _PAIR.search(text):
+        return None
+    text, percent = _bare(text)
     if match := _LATEX.fullmatch(text):
         return _mixed(match[1], match[2], match[3] or match[4], match[5] or match[6], percent)
     if match := _MIXED.fullmatch(text):

@@ -47,7 +47,7 @@ def compare(a: End, b: End) -> int:
     if a.infinite or b.infinite:
         return (a.infinite > b.infinite) - (a.infinite < b.infinite)
     assert a.value is not None and b.value is not None
-    if agree(a.value, b.value):
+    if agree(a.value, b.value) is not False:
         return 0
     return 1 if approximate(a.value.value) > approximate(b.value.value) else -1
 

@@ -87,8 +87,8 @@ def same_relations(a: Shape, b: Shape, equal: Equal) -> bool | None:
         return equal(first, second)
     if len(a.ops) > 1 or len(b.ops) > 1:
         return _chains(a, b, equal)
-    if first is not a and second is not b and _defines(a) and _defines(b):
-        return equal(first, second)
+    if first is not a and second is not b and _defines(a) and _defines(b) and equal(first, second):
+        return True
     return _equations(a, b, equal)
 
 

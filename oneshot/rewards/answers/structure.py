@@ -99,17 +99,15 @@ def _separator(token: Token) -> str:
 def _split_list(tokens: Sequence[Token]) -> tuple[list[Sequence[Token]], str]:
     kind, start = "list", 0
     parts: list[Sequence[Token]] = []
-    joined = False  # `2, and 3`: two separators in a row are one
+    comma = False  # `2, and 3`: a comma before a word is part of the same separator
     for place in top_level(tokens):
         mark = _separator(tokens[place])
         if not mark:
             continue
         kind = mark if mark in ("and", "or") else kind
-        if place == start and parts and not joined:
-            joined = True
-        else:
+        if not (place == start and comma and mark in ("and", "or")):
             parts.append(tokens[start:place])
-            joined = False
+        comma = mark in (",", ";")
         start = place + 1
     if start < len(tokens):
         parts.append(tokens[start:])
@@ -119,6 +117,8 @@ def _split_list(tokens: Sequence[Token]) -> tuple[list[Sequence[Token]], str]:
 
 
 def _single(tokens: Sequence[Token], depth: int) -> Shape:
+    if depth > MAX_NESTED:
+        raise Unreadable("nested too deep")
     tokens = _unwrapped(_without_intro(tokens))
     if any(t.text in ("pm", "mp") and t.kind == "op" for t in tokens):
         braces = tokens[0].text == "\\{" and closing(tokens, 0) == len(tokens) - 1

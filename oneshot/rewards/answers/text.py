@@ -35,7 +35,7 @@ _SYMBOLS = {
     "ℤ": r"\mathbb{Z}", "ℕ": r"\mathbb{N}", "ℚ": r"\mathbb{Q}", "ℂ": r"\mathbb{C}", "±": r"\pm ", "∓": r"\mp ",
     "⌊": r"\lfloor ", "⌋": r"\rfloor ", "⌈": r"\lceil ", "⌉": r"\rceil ", "…": r"\ldots ", "∧": r"\land ",
     "∨": r"\lor ", "ℯ": "e", "ⅇ": "e", "ⅈ": "i", "∠": r"\angle ", "→": r"\to ",
-    "。": ".", "ℏ": r"\hbar ", "\x00": " ",
+    "。": ".", "ℏ": r"\hbar ",
 }  # fmt: skip
 _TABLE = str.maketrans(_SYMBOLS)
 _SCRIPTS = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱˣᵏᵗ]+|[₀₁₂₃₄₅₆₇₈₉₊₋₍₎ₙₖₓ]+")
@@ -59,6 +59,7 @@ _RENAMED = (
     (re.compile(r"\\operatorname\*?\s?\{([A-Za-z]{1,12})\}"), r"\\\1 "),
     (re.compile(r"\\degree(?![A-Za-z])|\\textdegree(?![A-Za-z])"), r"^\\circ "),
 )
+_PAIR = re.compile(r"(?<=[0-9])(?: ,|, | , )(?=[0-9]{3}(?![0-9]))")
 _ROW_MARK = "\x01"
 
 
@@ -68,6 +69,7 @@ def clean(text: str) -> str:
     Digits grouped by `{,}`, `,\!`, `\,` or a no-break space are joined; a plain comma is left, since `(3,100)` is a
     pair. Row breaks of matrices become `\\`. A dollar sign becomes a space, so `$1$,$234$` stays two numbers.
     """
+    text = text.replace("\x00", " ")
     if not text.isascii():
         text = _ascii(text)
     if "\\" in text or "$" in text or "~" in text or "{" in text:
@@ -75,13 +77,17 @@ def clean(text: str) -> str:
     text = " ".join(text.split())
     text = text.removesuffix(".").removesuffix(",").rstrip()
     if len(text) > 4 and text.startswith("**") and text.endswith("**"):
-        text = clean(text[2:-2])
+        text = text.strip("* ").removesuffix(".").rstrip()
     return text
 
 
 def compact(text: str) -> str:
-    """`clean(text)` with no space but those between two letters or digits: the form in which texts are compared."""
-    return re.sub(r" (?![A-Za-z0-9])|(?<![A-Za-z0-9]) ", "", clean(text))
+    """`clean(text)` with no space but those between two letters or digits: the form in which texts are compared.
+
+    The space of `32, 349` stays too, since without it that would be one number.
+    """
+    text = re.sub(r" (?![A-Za-z0-9])|(?<![A-Za-z0-9]) ", "", _PAIR.sub(",\x02", clean(text)))
+    return text.replace("\x02", " ")
 
 
 def _ascii(text: str) -> str:

@@ -66,7 +66,7 @@ _TOKEN = re.compile(
     r"|\\(?:text|mathrm)\s?\{(?P<text>[^{}]*)\}"
     r"|\\(?P<env>begin|end)\s?\{(?P<envname>[A-Za-z]+)\*?\}"
     r"|\\(?P<command>[A-Za-z]+)|(?P<row>\\\\)|(?P<escaped>\\.)"
-    r"|(?P<word>[A-Za-z]+)|(?P<double>\*\*|<=|>=|!=|==|=<|=>|->|&&|\|\|)|(?P<char>.)",
+    r"|(?P<word>[A-Za-z]+)|(?P<double>\*\*|<=|>=|!=|==|=<|=>|->)|(?P<char>.)",
     re.DOTALL,
 )
 _THOUSANDS = re.compile(r"[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])(?:\.[0-9]+)?")
@@ -143,7 +143,7 @@ def _add(tokens: list[Token], match: re.Match[str], kind: str, spaced: bool) -> 
 
 
 def _symbol(name: str, spaced: bool, *, command: bool) -> Token:
-    name = {"**": "^", "==": "=", "=<": "<=", "=>": ">=", "->": "to", "&&": "and", "||": "or"}.get(name, name)
+    name = {"**": "^", "==": "=", "=<": "<=", "=>": ">=", "->": "to"}.get(name, name)
     if name in _OPEN:
         return Token("open", _OPEN[name], spaced=spaced)
     if name in _CLOSE:

@@ -1,43 +1,49 @@
-"""When two expressions are the same value: at fixed points, exactly or to 38 digits.
+"""When two expressions are the same value: at fixed points, exactly or to 60 digits.
 
 Two expressions are the same when they agree at every point where both are defined, at two of them at least. The points
 are fixed rationals, so the verdict on a pair never changes; positive, negative and small ones, then whole numbers for
 factorials and floors, then large ones. Values must be real unless `i` occurs or no real point will do.
 
-Schwartz 1980 and Zippel 1979 bound the chance that two different polynomials agree at a random point; here the points
-are fixed, so it is a convention and not a proof, and the 38 digits leave no room for rounding.
+Schwartz 1980 and Zippel 1979 bound the chance that two polynomials agree at a random point; these points are fixed, so
+it is a convention and not a proof, and the 60 digits leave no room for rounding.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
-from oneshot.rewards.answers.evaluate import Evaluator, TooBig, Undefined, Value, approximate
+from oneshot.rewards.answers.evaluate import DIGITS, Evaluator, TooBig, Undefined, Value, approximate
 from oneshot.rewards.answers.grammar import parse
+from oneshot.rewards.answers.points import points
 from oneshot.rewards.answers.text import MAX_ANSWER, clean
 from oneshot.rewards.answers.tokens import Unreadable, tokenize
 from oneshot.rewards.answers.tree import Node
 
-AGREE = 38
+AGREE = 60
 """Digits two values must share."""
+TINY = 55
+"""Rounding errors below 10^-55 make a zero no other number."""
 ENOUGH_DIGITS = 6
 """Significant digits from which a rounded decimal stands for an exact value (`0.285714` for 2/7)."""
 ENOUGH_POINTS = 3
 
-# One row a point: the values of the first, second, ... variable in alphabetical order; signs and sizes differ by row.
-_PRIMES = (7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67)
-_SHAPES = (("+", 5), ("+", 97), ("-+", 6), ("+-", 89), ("+", 1), ("-", 4), ("+", 0), ("+", -1))
-
 
 @dataclass(frozen=True)
 class Valued:
-    """A value at a point and the largest term that was added on the way to it."""
+    """A value at a point, and the largest term that was added on the way to it in floating point."""
 
     value: Value
-    largest: Value
+    largest: Value = Fraction(0)
+    cut: bool = False
+    """See `Evaluator.cut`."""
+
+    @property
+    def error(self) -> Value:
+        """How far off rounding may have put it: a few units in the last digit of the largest term."""
+        return approximate(self.largest) / 10 ** (DIGITS - 4)
 
 
 def variables(node: Node) -> frozenset[str]:
@@ -52,40 +58,31 @@ def has_constant(node: Node, name: str) -> bool:
     return (node.op == "const" and node.name == name) or any(has_constant(a, name) for a in node.args)
 
 
-def points(names: tuple[str, ...]) -> Iterator[dict[str, Fraction]]:
-    """The fixed points, in the order in which they are tried."""
-    for k, (signs, below) in enumerate(_SHAPES):
-        point = {}
-        for i, name in enumerate(names):
-            prime = _PRIMES[(5 * k + i) % len(_PRIMES)]
-            value = Fraction(prime + 2 * i, below) if below > 0 else Fraction(prime + i - 4)
-            if below < 0:
-                value *= 37
-            point[name] = -value if signs[i % len(signs)] == "-" else value
-        yield point
-
-
 def at(node: Node, point: Mapping[str, Fraction], *, real: bool = True) -> Valued | None:
     """The value at a point; None where it has none. Raises `TooBig` and `Unreadable`."""
     evaluator = Evaluator(point, real=real)
     try:
-        return Valued(evaluator(node), evaluator.largest)
+        return Valued(evaluator(node), evaluator.largest, evaluator.cut)
     except Undefined:
         return None
 
 
-def agree(a: Valued, b: Valued) -> bool:
+def agree(a: Valued, b: Valued) -> bool | None:
     """Whether two values are the same: fractions exactly, others to `AGREE` digits of the larger.
 
-    Where both are tiny beside the terms that were added (a sum that cancels), they are the same zero.
+    A sum that cancels leaves rounding errors of its terms. Where these reach the digits to be compared, values further
+    apart than the errors are different, nearer ones the same if the errors are tiny in themselves, else it is open.
     """
     if type(a.value) is Fraction and type(b.value) is Fraction:
         return a.value == b.value
     first, second = approximate(a.value), approximate(b.value)
-    scale = max(abs(first), abs(second))
-    if abs(first - second) * 10**AGREE <= scale:
-        return True
-    return bool(scale * 10**50 <= max(approximate(a.largest), approximate(b.largest)))
+    scale, apart = max(abs(first), abs(second)), abs(first - second)
+    error = max(a.error, b.error)
+    if error * 10**AGREE <= scale:
+        return bool(apart * 10**AGREE <= scale)
+    if apart > error:
+        return False
+    return True if error * 10**TINY < 1 else None
 
 
 @lru_cache(maxsize=4096)
@@ -122,7 +119,9 @@ def _equal_constants(a: Node, b: Node) -> bool | None:
         return None
     if isinstance(first, int) or isinstance(second, int):
         return None if first == second == _TOWER else first == second
-    return agree(first, second)
+    found = agree(first, second)
+    # Beyond the caps whole numbers are no longer exact, and a difference of one would not be seen.
+    return None if found and (first.cut or second.cut) else found
 
 
 _TOWER = 2
@@ -149,9 +148,10 @@ def _agree_at_points(a: Node, b: Node, names: tuple[str, ...], *, real: bool) ->
             continue
         if first is None or second is None:
             continue
-        if not agree(first, second):
+        same = agree(first, second)
+        if same is False:
             return False
-        agreed += 1
+        agreed += same is True
         if agreed == ENOUGH_POINTS:
             return True
     return True if agreed >= 2 else None
@@ -170,11 +170,11 @@ def proportional(a: Node, b: Node, *, positive: bool = False) -> bool | None:
             above, below = at(a, point, real=real), at(b, point, real=real)
             if above is None or below is None:
                 continue
-            if above.value == 0 or below.value == 0:
-                if above.value != below.value:
+            if _lost(above) or _lost(below):
+                if _lost(above) != _lost(below):
                     return False
                 continue
-            ratio = Valued(_quotient(above.value, below.value), Fraction(0))
+            ratio = Valued(_quotient(above.value, below.value))
             if positive and not (is_real(ratio.value) and ratio.value > 0):
                 return False
             first = first or ratio
@@ -186,6 +186,11 @@ def proportional(a: Node, b: Node, *, positive: bool = False) -> bool | None:
     except (TooBig, Unreadable):
         return None
     return True if agreed >= 2 else None
+
+
+def _lost(value: Valued) -> bool:
+    """Zero, or nothing but rounding."""
+    return bool(abs(approximate(value.value)) <= value.error)
 
 
 def _quotient(a: Value, b: Value) -> Value:
