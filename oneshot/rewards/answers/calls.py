@@ -63,7 +63,7 @@ def _bare_argument(parser: Parser) -> Node:
         node = parser.power()
     while parser.starts_factor():
         token = parser.peek()
-        if token is None or token.kind == "function" or parser.two_numbers():
+        if token is None or token.kind == "function" or parser.two_numbers(node):
             break
         node = times(node, parser.power())
     if parser.at("/") and node.op in ("const", "num", "deg"):  # \sin \pi/6

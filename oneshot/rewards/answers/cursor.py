@@ -82,7 +82,14 @@ class Cursor:
 def _letters(tokens: Sequence[Token]) -> list[Token]:
     """Short words as the letters whose product they are: `ab`, `RC`, `xyz`."""
     out: list[Token] = []
-    for token in tokens:
+    slash = {i for i, token in enumerate(tokens) if token.text == "/"}
+    for place, token in enumerate(tokens):
+        if token.kind == "word" and len(token.text) == 2 and token.text[0] == "d" and {place - 1, place + 1} & slash:
+            if place - 1 in slash and out[-1].text == "/" and len(out) > 1 and out[-2].text[0] == "d":
+                out[-2:] = [out[-2]._replace(text=f"{out[-2].text}/{token.text}")]  # dy/dx
+            else:
+                out.append(token._replace(kind="name"))
+            continue
         if token.kind == "word" and token.text != "np" and (len(token.text) <= 3 or token.text.isupper()):
             out += [Token("name", letter, spaced=token.spaced and not i) for i, letter in enumerate(token.text)]
         else:

@@ -23,7 +23,7 @@ DIGITS = 80
 """Working precision."""
 MAX_LOG = 2.0**90
 """Powers are computed while the logarithm of the result is below this."""
-WORK = 12_000_000
+WORK = 4_000_000
 """Bits of exact arithmetic one evaluation may use before it goes on in floating point."""
 
 Value = Fraction | Any
@@ -66,7 +66,7 @@ class Evaluator:
         self.largest = self.mp.mpf(0)
         """Magnitude of the largest term added: what a sum that should be zero is measured by."""
         self.cut = False
-        """Something exact was too long and went on in floating point, where a difference of one is not seen."""
+        """A whole number was too long and went on in floating point, where a difference of one is not seen."""
         self._work = WORK
 
     def __call__(self, node: Node) -> Value:
@@ -119,7 +119,7 @@ class Evaluator:
             found = function(*args)
             return None if found is None else small(found)
         except TooLong:
-            self.cut = True
+            self.cut = self.cut or (op != "div" and all(a.denominator == 1 for a in args))
             return None
 
     def _note(self, magnitude: Any) -> None:
@@ -144,8 +144,10 @@ class Evaluator:
         if op == "root":
             return self._root(*args)
         if op in _NAMED:
-            if op in _TRIGONOMETRIC and abs(args[0]) > 1e30:
-                raise TooBig
+            if op in _TRIGONOMETRIC:
+                if abs(args[0]) > 1e30:
+                    raise TooBig
+                self._note(abs(args[0]))  # where the result should be zero, the rounding of the argument is left
             value = _NAMED[op](mp, *args)
             if op in ("tan", "sec", "csc", "cot") and abs(value) > 1e40:
                 raise Undefined  # a pole, missed by rounding

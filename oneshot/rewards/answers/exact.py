@@ -7,7 +7,7 @@ import operator
 from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 
-MAX_BITS = 32_768
+MAX_BITS = 8_192
 """A fraction with more bits is not made: reducing it takes time with the square of its length."""
 MAX_WHOLE_BITS = 1 << 20
 """The same for whole numbers, which need no reducing: whole numbers are compared exactly up to 315,000 digits."""

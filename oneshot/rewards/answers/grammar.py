@@ -56,16 +56,18 @@ class Parser(Cursor):
                 self.nest()  # a/b/c/... is a tree as deep as it is long
                 node = Node("div", (node, self.signed()))
             elif self.starts_factor():
-                if self.two_numbers():
+                if self.two_numbers(node):
                     raise Unreadable("two numbers side by side")
                 node = times(node, self.power())
             else:
                 return node
 
-    def two_numbers(self) -> bool:
-        """`4 2` is neither 42 nor 8, and `x 2` is not a product anybody writes."""
-        before, here = self.tokens[self.place - 1], self.tokens[self.place]
-        return here.kind == "number" and before.kind in ("number", "name", "constant")
+    def two_numbers(self, before: Node) -> bool:
+        """`4 2` is neither 42 nor 8, and `x 2` is not a product anybody writes; `3^n 2^n` is one."""
+        last = before.args[-1] if before.op == "mul" else before
+        return (
+            self.at_number() and last.op in ("num", "var", "const", "neg") and self.tokens[self.place - 1].text != ")"
+        )
 
     def signed(self) -> Node:
         """A power with its signs."""
@@ -195,6 +197,8 @@ class Parser(Cursor):
         return Node("abs", (node,))
 
     def _command(self, name: str) -> Node:
+        if name == "frac" and (derivative := names.derivative(self)):
+            return derivative
         if name in ("frac", "binom"):
             return Node("div" if name == "frac" else name, (calls.argument(self), calls.argument(self)))
         return names.symbol(self, name)

@@ -13,6 +13,8 @@ _DECORATIONS = frozenset(
 )
 """Commands that make another name of a letter."""
 _APPLIED = frozenset("fghFGHPT")
+_ALWAYS_APPLIED = frozenset(["f", "g", "u", "delta", "Gamma"])
+"""Letters that before a bracket are functions, whatever stands in it: `f(x+1)` is no product."""
 _SYMBOLS = frozenset(["odot", "imath", "jmath", "partial", "nabla", "Re", "Im", "mho"])
 
 
@@ -60,11 +62,50 @@ def _prime_power(cursor: Cursor) -> bool:
 def _applied(cursor: Cursor, name: str, letter: str) -> Node:
     """`I(0)`, `f(2)`: a function's value at a number is a name of its own, never a product with it."""
     here, inner, close = cursor.peek(), cursor.peek(1), cursor.peek(2)
+    if here and here.text == "(" and not here.spaced and letter in _ALWAYS_APPLIED:
+        return Node("var", name=name + _argument(cursor))
     bracketed = here and inner and close and here.text == "(" and not here.spaced and close.text == ")"
     if bracketed and inner and inner.kind == "number" and (inner.value == 0 or letter in _APPLIED):
         cursor.place += 3
         return Node("var", name=f"{name}({inner.value})")
     return Node("var", name=name)
+
+
+def _argument(cursor: Cursor) -> str:
+    """A bracket and what stands in it, as text."""
+    parts: list[str] = []
+    level = 0
+    while True:
+        token = cursor.take()
+        level += (token.kind == "open") - (token.kind == "close")
+        parts.append(token.text.strip())
+        if level == 0:
+            return "".join(parts)
+
+
+def derivative(cursor: Cursor) -> Node | None:
+    r"""`\frac{dM}{dt}` as one name: its d do not cancel. None, without a step, where something else stands here."""
+    above, middle = _group(cursor, cursor.place)
+    below, end = _group(cursor, middle)
+    if not (above and below and above[0] == below[0] == "d" and len(above) > 1 and len(below) > 1):
+        return None
+    cursor.place = end
+    return Node("var", name=f"{' '.join(above)}/{' '.join(below)}")
+
+
+def _group(cursor: Cursor, start: int) -> tuple[list[str], int]:
+    """The texts of a short group of names and powers, and the place behind it; no texts where it is something else."""
+    texts: list[str] = []
+    level = 0
+    for place in range(start, min(start + 14, len(cursor.tokens))):
+        token = cursor.tokens[place]
+        level += (token.text == "{") - (token.text == "}")
+        if level == 0:
+            return texts, place + 1
+        if token.kind not in ("name", "number") and token.text not in ("^", "{", "}", "_"):
+            return [], start
+        texts += [token.text] if token.text not in ("{", "}") else []
+    return [], start
 
 
 def in_base(digits: str, base: str) -> Fraction:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from oneshot.rewards.answers.text import compact
+from oneshot.rewards.answers.units import is_unit_text
 
 MAX_TEXT = 400
 """A longer text is not read as a number (Python's own limit for a whole number is 4,300 digits)."""
@@ -40,9 +41,6 @@ _EXPONENT = re.compile(rf"({_SIGN}[0-9]+)\}}?$")
 _NAME = re.compile(r"^[A-Za-z]=(?=.)")
 _CURRENCY = re.compile(r"^([-+]?)\\?\$")
 _UNIT = re.compile(r"\\(?:text|textrm|mathrm|mbox)\{([^{}0-9]*)\}(?:\^(?:[23]|\{[23]\}))?$")
-_NOT_UNITS = re.compile(
-    r"hundred|thousand|million|billion|trillion|dozen|percent|\bpi\b|\band\b|\bor\b|%", re.IGNORECASE
-)
 _DEGREE = re.compile(r"(?:\^\{?\\circ\}?|\\degree|°)$")
 _PAIR = re.compile(r"[0-9],\s+[0-9]")  # `32, 349` is two numbers, `32,349` is one
 _PERCENT = re.compile(r"\\?%$")
@@ -85,13 +83,15 @@ def equal(a: Number, b: Number) -> bool:
     r"""Whether two numbers are the same value.
 
     Exactly the same, with two conventions. `x%` equals x and x/100 (a plain number never matches 100 times itself).
-    A decimal of at least `ENOUGH_DIGITS` significant digits equals a fraction without a finite decimal, such as 2/7,
-    when it is that value cut or rounded; so 12.7 never equals 12.8, and 0.33 never equals 1/3.
+    A decimal of at least `ENOUGH_DIGITS` significant digits equals a fraction, such as 2/7, when it is that value cut
+    or rounded to its places; so 12.7 never equals 12.8, 0.33 never 1/3, and a whole number only itself.
     """
     if a.percent == b.percent:
         return _same(a, b)
     signed, plain = (a, b) if a.percent else (b, a)
-    return _same(signed, plain) or signed.value / 100 == plain.value
+    places = None if signed.places is None else signed.places + 2
+    hundredth = Number(signed.value / 100, places=places, digits=signed.digits)
+    return _same(signed, plain) or _same(hundredth, plain)
 
 
 def _same(a: Number, b: Number) -> bool:
@@ -112,7 +112,7 @@ def _bare(text: str) -> tuple[str, bool]:
     """`text` without `x=`, currency, unit and degree sign, and whether a percent sign was taken off."""
     text = _CURRENCY.sub(r"\1", _NAME.sub("", text))
     unit = _UNIT.search(text)
-    if unit and not _NOT_UNITS.search(unit[1]):
+    if unit and is_unit_text(unit[1]):
         text = text[: unit.start()]
     text = _DEGREE.sub("", text)
     bare = _PERCENT.sub("", text)

@@ -12,14 +12,25 @@ from fractions import Fraction
 
 from oneshot.rewards.answers.tokens import Token
 
+_POWERS_OF_TEN = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12, "quadrillion": 15}
 MULTIPLIERS = {
-    "hundred": 10**2, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12,
-}  # fmt: skip
+    **{word: 10**n for word, n in _POWERS_OF_TEN.items()},
+    **{word + "s": 10**n for word, n in _POWERS_OF_TEN.items()},
+    "dozen": 12,
+    "dozens": 12,
+    "tens": 10,
+}
+"""Words that multiply the number before them."""
 PERCENT = frozenset(["percent", "percents", "pct", "per cent"])
 STOP = frozenset(
     "and or not no none if when where unless for all any less more greater smaller fewer at least most between than "
     "to except without only but is are was the answer equals equal plus minus times over either both neither nor "
-    "such that with even odd prime mod modulo".split()
+    "such that with even odd prime mod modulo half halves third thirds quarter quarters fourth fourths fifth fifths "
+    "sixth sixths seventh sevenths eighth eighths ninth ninths tenth tenths hundredth hundredths thousandth "
+    "thousandths one two three four five six seven eight nine ten eleven twelve twenty maybe perhaps possibly "
+    "alternatively alternative vs versus then also another instead wrong incorrect false correct true twice thrice "
+    "double doubled triple tripled squared cubed factorial inverse reciprocal negative positive root pi divided "
+    "multiplied by base log mille nearly almost guess probably likely unknown undefined infinity".split()
 )
 """A text with one of these is not a unit."""
 UNITS = frozenset(
@@ -33,8 +44,13 @@ UNITS = frozenset(
     "dyne dynes au pc kpc mpc ly point points people person students times way ways time cm2 m2 km2 cm3 m3 gallon "
     "gallons hectares acres acre angstrom angstroms".split()
 )
-_LETTERS = frozenset("msghlLNJWVAKCFTG")
+_SHORT = frozenset("men dog cat cow hen pen box car bus egg toy job ton kid art".split())
+"""Short words that are counted."""
+_LETTERS = frozenset("msghlLNJWVAKCF")
+_PRODUCTS = frozenset("mg ms ns pa pc kl kpc mpc mpa mw gw ev".split())
+"""Units that written without a space (`2mg`) are rather products of variables."""
 _TEXT = re.compile(r"[A-Za-z]+")
+_POWERS = re.compile(r"(?<=[A-Za-z])(?:\^?\{?-?[1-4]\}?|\^\{?\\circ\}?)|\\circ|\\,|\\ ")
 
 
 def words_of(text: str) -> list[str]:
@@ -43,47 +59,28 @@ def words_of(text: str) -> list[str]:
 
 
 def is_unit_text(text: str) -> bool:
-    r"""Whether the content of a `\text{}` after a value may be ignored."""
-    words = words_of(text)
+    r"""Whether the content of a `\text{}` after a value may be ignored: units, or what was counted (`apples`)."""
+    bare = _POWERS.sub(" ", text)
+    words = words_of(bare)
+    if re.search(r"[0-9+=<>\\^_]|^\s*-", bare):
+        return False
     if not words:
-        return not re.search("[0-9A-Za-z]", text)
-    return not any(w in STOP or w in MULTIPLIERS or w in PERCENT for w in words) and not re.search("[0-9]{2}", text)
+        return not text.strip("~ .,()/")
+    if len(words) == 1 and len(words[0]) == 1:
+        return bare.strip(" .()") in _LETTERS
+    return all(_is_unit(w) for w in words)
 
 
-def _is_unit_word(token: Token) -> bool:
-    word = token.text.lower()
+def _is_unit(word: str) -> bool:
     if word in STOP or word in MULTIPLIERS or word in PERCENT:
         return False
-    return word in UNITS or (len(word) > 3 and token.spaced)
-
-
-def _starts_unit(token: Token) -> bool:
-    if token.kind == "text":
-        return is_unit_text(token.text)
-    return token.kind == "word" and _is_unit_word(token)
-
-
-_JOINERS = frozenset(["/", "*", "^", "{", "}", "(", ")", ".", "-", "circ", "'"])
-
-
-def _goes_on(token: Token) -> bool:
-    small = token.kind == "number" and token.value is not None and 1 <= token.value <= 4
-    letter = token.kind == "name" and token.text in _LETTERS
-    return _starts_unit(token) or token.text in _JOINERS or small or letter
-
-
-def _fraction_of_units(tokens: Sequence[Token]) -> bool:
-    r"""`\frac{\text{m}}{\text{s}^2}`."""
-    names = [t for t in tokens if t.kind in ("text", "word")]
-    return tokens[0].text == "frac" and bool(names) and all(map(_goes_on, tokens[1:]))
+    return word in UNITS or len(word) > 3 or word in _SHORT or (len(word) == 1 and word in "mshglnjwvakcf")
 
 
 def without_unit(tokens: Sequence[Token]) -> Sequence[Token]:
     """The tokens without the unit at their end. What is left is never empty."""
     for k in range(1, len(tokens)):
-        rest = tokens[k:]
-        unit = _starts_unit(rest[0]) and all(map(_goes_on, rest[1:]))
-        if (unit or _fraction_of_units(rest)) and _balanced(rest):
+        if _starts(tokens, k) and _unit_end(tokens, k) == len(tokens):
             while k > 1 and tokens[k - 1].text in ("*", "/"):
                 k -= 1
             return tokens[:k] if _balanced(tokens[:k]) else tokens
@@ -91,12 +88,66 @@ def without_unit(tokens: Sequence[Token]) -> Sequence[Token]:
 
 
 def without_letters(tokens: Sequence[Token]) -> Sequence[Token] | None:
-    """`15 m`, `9.8 m/s^2` as the number alone; None for anything else."""
-    start = 1 if tokens and tokens[0].text in ("-", "+") else 0
-    if len(tokens) < start + 2 or tokens[start].kind != "number" or not tokens[start + 1].spaced:
-        return None
-    rest = tokens[start + 1 :]
-    return tokens[: start + 1] if rest[0].kind == "name" and all(map(_goes_on, rest)) else None
+    r"""`15 m`, `3\times10^8 m/s` as the number alone; None for anything else. The letters might be variables too."""
+    for k in range(1, len(tokens)):
+        if tokens[k].kind in ("name", "word", "text", "command", "function"):
+            letter = tokens[k].kind == "name" and tokens[k].spaced and tokens[k].text in _LETTERS
+            whole = letter and _unit_end(tokens, k) == len(tokens) and _balanced(tokens[:k])
+            return tokens[:k] if whole else None
+    return None
+
+
+def _starts(tokens: Sequence[Token], k: int) -> bool:
+    """Whether a unit that is surely none of variables begins here."""
+    token = tokens[k]
+    if token.text == "frac":
+        return k + 2 < len(tokens) and tokens[k + 1].text == "{" and _starts(tokens, k + 2)
+    if token.kind == "name":  # 300^\circ C
+        return token.text in ("C", "F", "K") and any(t.text == "circ" for t in tokens[max(0, k - 2) : k])
+    if token.kind == "text":
+        return is_unit_text(token.text)
+    word = token.text.lower()
+    if token.kind != "word" or not _is_unit(word):
+        return False
+    return token.spaced or (word in UNITS and word not in _PRODUCTS)
+
+
+def _unit_end(tokens: Sequence[Token], k: int) -> int:
+    """Where the unit that begins at `k` ends: names with small powers, joined by `/`, `*` or nothing."""
+    start = k
+    while k < len(tokens):
+        token = tokens[k]
+        if token.text in ("/", "*", ".", "{", "}", "(", ")", "frac"):
+            joins = token.text in ("/", "*") and (k + 1 == len(tokens) or not _is_name(tokens[k + 1], joined=True))
+            if joins:
+                return k
+            k += 1
+        elif _is_name(token, joined=k > start and tokens[k - 1].text in ("/", "*", "(", "{", "per")):
+            k = _power_end(tokens, k + 1)
+        else:
+            return k
+    return k
+
+
+def _is_name(token: Token, *, joined: bool) -> bool:
+    if token.kind == "text":
+        return is_unit_text(token.text)
+    if token.kind == "word":
+        return _is_unit(token.text.lower())
+    return token.kind == "name" and token.text in _LETTERS and (joined or token.spaced)
+
+
+def _power_end(tokens: Sequence[Token], k: int) -> int:
+    """Behind `^2`, `^{-1}`, or the 2 of `cm2`."""
+    texts = [t.text for t in tokens[k : k + 5]]
+    for shape in (["^", "{", "-", "#", "}"], ["^", "{", "#", "}"], ["^", "-", "#"], ["^", "#"]):
+        found = texts[: len(shape)]
+        if len(found) == len(shape) and all(
+            t in "1234" if s == "#" else t == s for s, t in zip(shape, found, strict=True)
+        ):
+            return k + len(shape)
+    glued = bool(texts) and texts[0] in ("2", "3") and not tokens[k].spaced
+    return k + 1 if glued else k
 
 
 def _balanced(tokens: Sequence[Token]) -> bool:
@@ -109,7 +160,8 @@ def multiplier(tokens: Sequence[Token]) -> tuple[Sequence[Token], Fraction, bool
     while len(tokens) > 1:
         last = tokens[-1]
         words = words_of(last.text) if last.kind in ("text", "word") else []
-        if (last.kind in ("op", "text") and last.text.strip() in ("%", "\\%")) or " ".join(words) in PERCENT:
+        sign = last.kind in ("op", "text") and last.text.strip() in ("%", "\\%")
+        if not percent and (sign or " ".join(words) in PERCENT):
             percent = True
         elif len(words) == 1 and words[0] in MULTIPLIERS and not percent:
             factor *= MULTIPLIERS[words[0]]

@@ -17,18 +17,20 @@ from functools import lru_cache
 
 from oneshot.rewards.answers.evaluate import DIGITS, Evaluator, TooBig, Undefined, Value, approximate
 from oneshot.rewards.answers.grammar import parse
-from oneshot.rewards.answers.points import points
+from oneshot.rewards.answers.points import kinds, rows, smooth
 from oneshot.rewards.answers.text import MAX_ANSWER, clean
 from oneshot.rewards.answers.tokens import Unreadable, tokenize
 from oneshot.rewards.answers.tree import Node
 
 AGREE = 60
 """Digits two values must share."""
+VISIBLE = 30
+"""Where rounding errors reach 10^-30, as beside 2^2024, a whole number more or less would not be seen."""
 TINY = 55
 """Rounding errors below 10^-55 make a zero no other number."""
 ENOUGH_DIGITS = 6
 """Significant digits from which a rounded decimal stands for an exact value (`0.285714` for 2/7)."""
-ENOUGH_POINTS = 3
+ENOUGH_POINTS = 4
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,8 @@ def agree(a: Valued, b: Valued) -> bool | None:
     scale, apart = max(abs(first), abs(second)), abs(first - second)
     error = max(a.error, b.error)
     if error * 10**AGREE <= scale:
-        return bool(apart * 10**AGREE <= scale)
+        near = apart * 10**AGREE <= scale
+        return None if near and error * 10**VISIBLE >= 1 else bool(near)
     if apart > error:
         return False
     return True if error * 10**TINY < 1 else None
@@ -140,21 +143,28 @@ def _or_infinite(node: Node) -> Valued | int | None:
 
 def _agree_at_points(a: Node, b: Node, names: tuple[str, ...], *, real: bool) -> bool | None:
     agreed = 0
-    for point in points(names):
+    points, enough = rows(names, kinds(a) | kinds(b))
+    absolute = ("branches" in kinds(a)) != ("branches" in kinds(b))
+    for point in points:
         try:
-            first = at(a, point, real=real)
-            second = at(b, point, real=real) if first is not None else None
+            first, second = at(a, point, real=real), at(b, point, real=real)
         except TooBig:
             continue
         if first is None or second is None:
+            if real and absolute and first is not second and _inside_bars(a if second is None else b):
+                return False  # ln|x| where ln x is not
             continue
         same = agree(first, second)
         if same is False:
             return False
         agreed += same is True
-        if agreed == ENOUGH_POINTS:
+        if agreed == enough:
             return True
     return True if agreed >= 2 else None
+
+
+def _inside_bars(node: Node) -> bool:
+    return node.op == "abs" or any(_inside_bars(a) for a in node.args)
 
 
 def proportional(a: Node, b: Node, *, positive: bool = False) -> bool | None:
@@ -166,7 +176,7 @@ def proportional(a: Node, b: Node, *, positive: bool = False) -> bool | None:
     first: Valued | None = None
     agreed = 0
     try:
-        for point in points(names):
+        for point in smooth(names):
             above, below = at(a, point, real=real), at(b, point, real=real)
             if above is None or below is None:
                 continue
@@ -181,7 +191,7 @@ def proportional(a: Node, b: Node, *, positive: bool = False) -> bool | None:
             if not agree(first, ratio):
                 return False
             agreed += 1
-            if agreed == ENOUGH_POINTS + 1:
+            if agreed == ENOUGH_POINTS:
                 return True
     except (TooBig, Unreadable):
         return None
