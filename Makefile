@@ -60,8 +60,11 @@ check: install
 golden: install
 	$(PY) -m pytest tests/golden --update-golden
 
+# About an hour on two quiet cores; vs_trl needs trl (the extra oracle). Results are kept in benchmarks/results.
+BENCHMARKS := logprobs sampler learner vs_trl
 bench: install
-	@set -e; for file in benchmarks/bench_*.py; do echo "$$file"; $(PY) "$$file"; done
+	@set -e; echo benchmarks/bench_help.py; $(PY) benchmarks/bench_help.py; \
+	for name in $(BENCHMARKS); do echo "benchmarks/$$name.py"; $(PY) "benchmarks/$$name.py" --store $(BENCHFLAGS); done
 
 # The Python of the GPU machine as it is: no .venv, nothing installed.
 gpu:

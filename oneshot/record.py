@@ -2,11 +2,13 @@
 
     runs/1121-1405-pi1-7f3a/
       config.json  env.json  status.json  summary.json  example.jsonl  selection.jsonl  history.jsonl
-      metrics.jsonl  events.jsonl  rollouts/step_000012.jsonl.gz  checkpoints/checkpoint-12/  checkpoints/last_state/
+      metrics.jsonl  events.jsonl  rollouts/step_000012.jsonl.gz
+      checkpoints/{checkpoint-12, last_state, previous_state}/
       evals/<task>/<checkpoint>/{results.json, samples.jsonl.gz}  regrade/<grader>.json
-      logs/attempt_1/main.log  report.html
+      logs/attempt_1/{main.log, and what a later attempt did again: metrics.jsonl, rollouts/, ...}  report.html
 
-Files are replaced atomically; `metrics.jsonl` and `events.jsonl` only grow. Metric values that are not finite are null.
+Files are replaced atomically; `metrics.jsonl` and `events.jsonl` grow, until a resumed run cuts them back to the step
+it continues from (`cut_back`). Metric values that are not finite are null.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from oneshot._store import files, names
-from oneshot._store.disk import check_disk, full_disk
+from oneshot._store.attempts import Attempts
+from oneshot._store.disk import check_disk
 from oneshot._store.environment import describe_environment, redact
 from oneshot._store.rows import eval_rows, groups_from_rows, last_attempts, rollout_rows
 from oneshot.errors import MachineError, UsageError
@@ -31,14 +34,8 @@ __all__ = ["STATES", "RunFolder", "check_disk"]
 STATES = ("running", "done", "stopped", "failed")
 
 
-class RunFolder:
+class RunFolder(Attempts):
     """One run on disk. Make it with `create` or `open`; every write of a run goes through it."""
-
-    def __init__(self, path: Path) -> None:
-        """Wrap an existing folder; reads and writes nothing but the attempt number."""
-        self.path = path
-        self.attempt = max(names.numbers(path / "logs", names.ATTEMPT), default=0)
-        """The attempt that is being written, or the last one; 0 before the first."""
 
     @classmethod
     def create(cls, root: Path, slug: str, config: Mapping[str, Any], argv: Sequence[str]) -> RunFolder:
@@ -123,21 +120,6 @@ class RunFolder:
 
     # What grows during the run
 
-    def start_attempt(self) -> int:
-        """Begin a new attempt (1 for the first): makes `logs/attempt_N/main.log`, clears leftovers of a killed one."""
-        for folder in (self.path, self.path / "rollouts", self.path / "regrade", *self.path.glob("evals/*/*")):
-            files.remove_leftovers(folder)
-        self.attempt += 1
-        with full_disk(self.log_path):
-            self.log_path.parent.mkdir(parents=True)
-            self.log_path.touch()
-        return self.attempt
-
-    @property
-    def log_path(self) -> Path:
-        """The current attempt's log file."""
-        return self.path / "logs" / f"attempt_{self.attempt}" / "main.log"
-
     def step(self, step: int, metrics: Mapping[str, float], groups: Sequence[Group]) -> None:
         """Record one step: its rollouts first, then one line of `metrics.jsonl`, so that a line implies its rollouts.
 
@@ -174,7 +156,7 @@ class RunFolder:
         return groups_from_rows(self.rollouts(step))
 
     def _rollout_path(self, step: int) -> Path:
-        return self.path / "rollouts" / f"step_{step:06d}.jsonl.gz"
+        return self.path / "rollouts" / names.rollout(step)
 
     # Evaluations
 
@@ -238,8 +220,13 @@ class RunFolder:
 
     @property
     def last_state_dir(self) -> Path:
-        """The one rolling optimiser state."""
+        """The optimiser state that the run continues from."""
         return self.checkpoints_dir / "last_state"
+
+    @property
+    def previous_state_dir(self) -> Path:
+        """The state saved before it, for the case that the last one is damaged."""
+        return self.checkpoints_dir / "previous_state"
 
     def checkpoint_dir(self, step: int) -> Path:
         """The plain Hugging Face folder of a step; it may not exist."""

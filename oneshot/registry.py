@@ -15,7 +15,10 @@ T = TypeVar("T")
 def nearest(name: str, known: list[str]) -> str:
     """`" Did you mean 'x'?"` for the closest known name, else an empty string."""
     flat = {k.replace("_", "").replace("-", "").lower(): k for k in known}
-    close = difflib.get_close_matches(name.replace("_", "").replace("-", "").lower(), list(flat), n=1, cutoff=0.6)
+    typed = name.replace("_", "").replace("-", "").lower()
+    # Swapped letters are the likeliest slip: gpro is grpo, not gspo.
+    swapped = [k for k in flat if sorted(k) == sorted(typed)]
+    close = swapped or difflib.get_close_matches(typed, list(flat), n=1, cutoff=0.6)
     return f" Did you mean {flat[close[0]]!r}?" if close else ""
 
 

@@ -144,6 +144,12 @@ class TokenBatch:
     """The response limit (not the longest response): dr_grpo's constant denominator."""
     old_logp_BT: Tensor | None = None
     reference_logp_BT: Tensor | None = None
+    values_BT: Tensor | None = None
+    """The critic's value before each token."""
+    token_rewards_BT: Tensor | None = None
+    """What each token earned; None: `rewards_B`, each on its response's last token."""
+    problem_B: Tensor | None = None
+    """long, equal for responses to one problem, in whichever group; needed by pooled groups only."""
 
     @property
     def shape(self) -> tuple[int, int]:

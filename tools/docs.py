@@ -24,7 +24,7 @@ from oneshot.cli.options import parse  # noqa: E402
 from oneshot.cli.verbs import COMMON, VERBS, Flag, Verb, shorts  # noqa: E402
 from oneshot.config import schema  # noqa: E402
 from oneshot.config.environment import NOT_SETTINGS  # noqa: E402
-from oneshot.config.names import ALIASES, flag, variable  # noqa: E402
+from oneshot.config.names import ALIASES, HINTS, flag, variable  # noqa: E402
 
 MADE = "<!-- Made by tools/docs.py from the code (`make docs`). Edit the code, not this page. -->\n"
 COMMANDS = ("oneshot", "oneshot-rlvr", ".venv/bin/oneshot")
@@ -92,6 +92,8 @@ def config_page() -> str:
     lines += _table(("variable", "meaning"), [(f"`{name}`", text) for name, text in NOT_SETTINGS.items()])
     lines += ["", "## Names of TRL and verl", "", "Taken as flags, with a note on stderr.", ""]
     lines += _table(("theirs", "ours"), [(f"`{theirs}`", f"`{ours}`") for theirs, ours in ALIASES.items()])
+    lines += ["", "Refused with a hint, because their values mean something else here:", ""]
+    lines += _table(("theirs", "here it is"), [(f"`{theirs}`", text) for theirs, text in HINTS.items()])
     return "\n".join(lines) + "\n"
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from oneshot.errors import MachineError
 
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no space, a quota, a limit on a file's size
 
 
 def check_disk(path: Path, need_bytes: int) -> None:

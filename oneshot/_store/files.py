@@ -81,7 +81,7 @@ def write_together(contents: Mapping[Path, bytes]) -> None:
         for temporary, _ in staged:
             temporary.unlink(missing_ok=True)
     for folder in {path.parent for path in contents}:
-        _sync_folder(folder)
+        sync_folder(folder)
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -210,7 +210,7 @@ def read_gzipped_lines(path: Path) -> list[dict[str, Any]]:
     return _rows(path, data)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Force the renames in `folder` to disk where the system can; not every one opens folders."""
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)

@@ -50,6 +50,11 @@ def numbers(folder: Path, pattern: re.Pattern[str]) -> list[int]:
     return sorted(int(match[1]) for name in names if (match := pattern.fullmatch(name)))
 
 
+def rollout(step: int) -> str:
+    """The file of a step's responses."""
+    return f"step_{step:06d}.jsonl.gz"
+
+
 def slug(text: str) -> str:
     """At most 40 lower-case letters, digits, dots and dashes."""
     return re.sub(r"[^a-z0-9.]+", "-", text.lower())[:40].strip("-.") or "run"

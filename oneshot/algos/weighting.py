@@ -29,5 +29,10 @@ def fixed_length(mask_BT: Tensor, max_response: int) -> Tensor:
     return mask_BT.float() / (mask_BT.shape[0] * max_response)
 
 
-for _function in (token_mean, sequence_mean, fixed_length):
+def per_row(mask_BT: Tensor, max_response: int) -> Tensor:
+    """1 / rows: the mean over responses of the sum over tokens (RLOO, arXiv:2402.14740)."""
+    return mask_BT.float() / mask_BT.shape[0]
+
+
+for _function in (token_mean, sequence_mean, fixed_length, per_row):
     WEIGHTINGS.register(_function.__name__)(lambda function=_function: function)

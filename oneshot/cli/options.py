@@ -14,7 +14,7 @@ from oneshot.cli.verbs import COMMON, SHORT, VERBS, Flag, Verb, shorts, uses
 from oneshot.config.checks import REFUSED
 from oneshot.config.environment import environment, offline
 from oneshot.config.load import find_recipe, load
-from oneshot.config.names import ALIASES, KEYS, closest, flag
+from oneshot.config.names import ALIASES, KEYS, closest, flag, hint
 from oneshot.config.origins import Resolved
 from oneshot.config.request import Request
 from oneshot.config.sources import shipped_recipes
@@ -83,7 +83,7 @@ class _Words:
             self._setting(name, given)
         elif len(word) > 1 and word.startswith("-") and not _number(word):
             raise self._unknown(word)
-        elif equals and name in ALIASES and "." in name:
+        elif equals and "." in name and (name in ALIASES or hint(name)):
             self._setting(name, given)  # Hydra's way, as in verl's scripts: no dashes
         else:
             self.out.positional.append(word)
@@ -147,8 +147,8 @@ class _Words:
         plain = word.lstrip("-").replace("-", "_")
         same = [key for key in keys if key.rpartition(".")[2] == plain.rpartition(".")[2]]
         near = spelled.get(same[0] if len(same) == 1 else closest(plain, spelled), "")
-        hint = f" Did you mean {near!r}?" if near else ""
-        message = f"oneshot {self.out.verb} has no flag {word!r}.{hint}"
+        way = hint(plain) or (f" Did you mean {near!r}?" if near else "")
+        message = f"oneshot {self.out.verb} has no flag {word!r}.{way}"
         return UsageError(message, code="E101", tries=(f"oneshot {self.out.verb} --help",))
 
 

@@ -76,6 +76,7 @@ SHORT: Mapping[str, str] = {
     "allow-unsolved": "data.allow_unsolved",
     "name": "save.name",
     "out": "save.runs",
+    "track": "save.track",
 }
 """Short flag -> the setting it stands for."""
 
@@ -99,6 +100,12 @@ VERBS: Mapping[str, Verb] = {
         "oneshot.stages.recipes:main",
         "List, show or copy the recipes that come with the package.",
         positional=("list|show|copy", "[NAME]", "[DEST]"),
+    ),
+    "plan": Verb(
+        "oneshot.stages.plan:main",
+        "Memory, time and disk that a run would take, and one worst-case step; trains and writes nothing.",
+        flags=(Flag("no-step", "Load no model and run no worst-case step: no measured time then."),),
+        settings=ALL,
     ),
     "check": Verb(
         "oneshot.stages.check:main",

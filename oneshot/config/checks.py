@@ -42,8 +42,11 @@ RULES: dict[str, Rule] = {
     "reward.timeout": _above(0),
     "algorithm.policy": _at_least(0),
     "algorithm.kl": _at_least(0),
-    "algorithm.kl_kind": _one_of("k2", "k3"),
-    "algorithm.weighting": _one_of("", "token_mean", "sequence_mean", "fixed_length"),
+    "algorithm.kl_kind": _one_of("", "k2", "k3", "rho_k3"),
+    "algorithm.kl_in_reward": _at_least(0),
+    "algorithm.entropy_schedule": _one_of("constant", "linear", "cosine"),
+    "algorithm.weighting": _one_of("", "token_mean", "sequence_mean", "fixed_length", "per_row"),
+    "algorithm.importance_cap": _at_least(0),
     "algorithm.updates": _at_least(1),
     "rollout.groups": _at_least(1),
     "rollout.group_size": _at_least(1),
@@ -72,7 +75,7 @@ RULES: dict[str, Rule] = {
 
 K1_REASON = (
     "k1 as a loss on the policy's own samples has an expected gradient of zero, so it would hold nothing back; "
-    "k3 and k2 do"
+    "k3, k2 and rho_k3 do"
 )
 WITHOUT_GROUP_NORM = ("ppo", "reinforce_pp")
 """Algorithms whose advantage does not compare the responses of one group."""
@@ -86,7 +89,8 @@ def check(resolved: Resolved) -> None:
     for key, (holds, rule) in RULES.items():
         value = value_of(resolved.config, key)
         if key == "algorithm.kl_kind" and value == "k1":
-            rule = f"is refused: {K1_REASON}"
+            tries = ("--algorithm.kl-kind k3", "--algorithm.kl 0 --algorithm.kl-in-reward 0.001")
+            raise UsageError(f"{_told(resolved, key)} is refused in the loss: {K1_REASON}.", code="E105", tries=tries)
         if not holds(value):
             raise UsageError(f"{_told(resolved, key)} {rule}.", code="E103")
     _contradictions(resolved)
@@ -111,7 +115,8 @@ def _contradictions(resolved: Resolved) -> None:
         raise UsageError(
             f"{_told(resolved, 'data.index')} picks a row of a file, but the example is given as text.", code="E105"
         )
-    if config.rollout.group_size < 2 and config.algorithm.name not in WITHOUT_GROUP_NORM:
+    grouped = config.algorithm.name not in WITHOUT_GROUP_NORM or config.algorithm.options.get("baseline") == "group"
+    if config.rollout.group_size < 2 and grouped:
         raise UsageError(
             f"{_told(resolved, 'rollout.group_size')} leaves nothing to compare: {config.algorithm.name} measures each "
             "response against the others of its group.",

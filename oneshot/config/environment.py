@@ -46,6 +46,18 @@ def plain(env: Mapping[str, str] | None = None) -> bool:
     return bool(env.get("NO_COLOR")) or _on(env.get("CI", "")) or env.get("TERM") == "dumb"
 
 
+def wandb_mode(env: Mapping[str, str] | None = None) -> str:
+    """W&B's mode: `WANDB_MODE`, else online where `WANDB_API_KEY` is set, else offline: nobody is asked to log in."""
+    env = environment(env)
+    return env.get("WANDB_MODE") or ("online" if env.get("WANDB_API_KEY") else "offline")
+
+
+def tracks_elsewhere(name: str, env: Mapping[str, str] | None = None) -> bool:
+    """Whether the environment names another place for Trackio's or MLflow's runs than our local default."""
+    variables = {"trackio": ("TRACKIO_SPACE_ID", "TRACKIO_SERVER_URL"), "mlflow": ("MLFLOW_TRACKING_URI",)}
+    return any(environment(env).get(variable) for variable in variables.get(name, ()))
+
+
 def go_offline() -> None:
     """Tell the Hugging Face libraries to open no socket. They read these once, so call it before importing them."""
     os.environ.update(_OFFLINE)

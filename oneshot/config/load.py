@@ -12,7 +12,7 @@ from typing import Any
 
 from oneshot.config.checks import REFUSED, check
 from oneshot.config.environment import NOT_SETTINGS
-from oneshot.config.names import KEYS, SECTIONS, closest, closest_key, flag, variable
+from oneshot.config.names import KEYS, SECTIONS, closest, closest_key, flag, hint, variable
 from oneshot.config.origins import DEFAULT, Resolved
 from oneshot.config.schema import Config
 from oneshot.config.sources import Setting, find_recipe, flatten, read
@@ -128,6 +128,8 @@ def _unknown(setting: Setting) -> UsageError:
         return UsageError(f"{setting.where}: {setting.key} is refused: {REFUSED[last]}.", code="E105")
     if setting.value == {} and len(setting.path) == 1:
         return UsageError(f"{setting.where}: unknown section {last}.{_hint(closest(last, SECTIONS))}", code="E101")
+    if said := hint(setting.key):
+        return UsageError(f"{setting.where}: unknown key {setting.key}.{said}", code="E101")
     near = closest_key(setting.key)
     if near and setting.origin.startswith("environment"):
         near = variable(near)

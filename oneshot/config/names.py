@@ -63,7 +63,9 @@ ALIASES: Mapping[str, str] = {
     "actor_rollout_ref.rollout.n": "rollout.group_size",
     "actor_rollout_ref.rollout.temperature": "rollout.temperature",
     "rollout.n": "rollout.group_size",
+    "actor_rollout_ref.actor.pg_loss_coeff": "algorithm.policy",
     "algorithm.adv_estimator": "algorithm.name",
+    "algorithm.kl_ctrl.kl_coef": "algorithm.kl_in_reward",
     "data.train_files": "data.source",
     "data.train_batch_size": "rollout.groups",
     "data.max_prompt_length": "rollout.max_prompt_tokens",
@@ -75,8 +77,47 @@ ALIASES: Mapping[str, str] = {
     "trainer.default_local_dir": "save.runs",
     "trainer.experiment_name": "save.name",
 }
-"""Names of TRL and verl -> ours, where the value means the same. Left out on purpose: names whose values differ
-(`loss_type`, `kl_loss_type`, `epsilon`) or whose unit does (`ppo_epochs`, `per_device_train_batch_size`)."""
+"""Names of TRL and verl -> ours, where the value means the same. `HINTS` has those whose values differ
+(`loss_type`, `kl_loss_type`, `epsilon`) or whose unit does (`ppo_epochs`)."""
+
+_CLIP = "algorithm.clip_low and algorithm.clip_high, options of the algorithm itself"
+_CLIP_HIGH = "algorithm.clip_high, an option of the algorithm itself"
+_UPDATES = "algorithm.updates, the optimiser steps per rollout batch: each uses all its responses"
+_MEAN = "algorithm.weighting: seq-mean-token-mean is sequence_mean, seq-mean-token-sum per_row, with -norm fixed_length"
+HINTS: Mapping[str, str] = {
+    # TRL
+    "epsilon": _CLIP,
+    "epsilon_high": f"{_CLIP_HIGH} (for cispo it is TRL's value less 1)",
+    "loss_type": "algorithm.name and algorithm.weighting: TRL's grpo is grpo with sequence_mean, its dapo is dapo",
+    "importance_sampling_level": "algorithm.name: TRL's `sequence` is gspo",
+    "scale_rewards": "algorithm.name: grpo divides by the group's std, dr_grpo does not",
+    "use_bias_correction_kl": "algorithm.kl_kind rho_k3",
+    "vllm_importance_sampling_correction": "algorithm.importance_cap, the limit; 0 is off",
+    "vllm_importance_sampling_mode": "algorithm.importance_cap, which is TRL's token_truncate",
+    "vllm_importance_sampling_clip_max": "algorithm.importance_cap, which is TRL's token_truncate",
+    "steps_per_generation": _UPDATES,
+    "gradient_accumulation_steps": "nothing: all responses of a step are one batch; optim.micro_tokens bounds memory",
+    "mask_truncated_completions": "nothing: cut responses are trained with the reward they got",
+    # verl
+    "clip_ratio": _CLIP,
+    "clip_ratio_low": "algorithm.clip_low, an option of the algorithm itself",
+    "clip_ratio_high": _CLIP_HIGH,
+    "loss_agg_mode": _MEAN,
+    "kl_loss_type": "algorithm.kl_kind: low_var_kl is k3, mse is k2; kl is refused in the loss",
+    "use_kl_loss": "algorithm.kl, the coefficient; 0 is off",
+    "use_kl_in_reward": "algorithm.kl_in_reward, the coefficient; 0 is off",
+    "kl_penalty": "algorithm.kl_in_reward, which is verl's kl (k1)",
+    "norm_adv_by_std_in_grpo": "algorithm.name: grpo divides by the group's std, dr_grpo does not",
+    "ppo_epochs": _UPDATES,
+    "ppo_mini_batch_size": _UPDATES,
+}
+"""Names of TRL and verl whose values mean something else here -> what stands for them. Found by their last part."""
+
+
+def hint(name: str) -> str:
+    """` Here it is ...` for another tool's name whose value cannot be taken over, else an empty string."""
+    said = HINTS.get(name.rpartition(".")[2].replace("-", "_"))
+    return f" Here it is {said}." if said else ""
 
 
 def closest(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:

@@ -21,7 +21,7 @@ class ModelConfig:
     dtype: str = "auto"
     """auto, float32 or bfloat16. auto is float32 on a CPU."""
     threads: int = 0
-    """CPU threads; 0 means the cores this process may use."""
+    """CPU threads; 0 means the cores this process may use. The number is recorded and a resumed run keeps it."""
 
 
 @dataclass(frozen=True)
@@ -66,13 +66,25 @@ class AlgorithmConfig:
     policy: float = 1.0
     """Coefficient of the policy loss; 0 switches it off."""
     kl: float = 0.001
-    """Coefficient of the KL term to the initial model, in the loss."""
-    kl_kind: str = "k3"
-    """Estimator of the KL term: k2 or k3."""
+    """Coefficient of the KL term to the initial model, in the loss; 0 switches it off. The default is every
+    algorithm's, DAPO's too, which as published has 0."""
+    kl_kind: str = ""
+    """Estimator of the KL term: k3, k2 or rho_k3; empty means the algorithm's own: k3 (k2 for reinforce_pp with
+    baseline = group)."""
+    kl_in_reward: float = 0.0
+    """Coefficient of k1, taken off the reward of each token; 0 means none. Independent of `kl`."""
     entropy: float = 0.001
-    """Coefficient of the entropy bonus (entropy is maximised)."""
+    """Coefficient of the entropy bonus (entropy is maximised), at the first step; 0 switches it off."""
+    entropy_schedule: str = "constant"
+    """constant, or linear or cosine from `entropy` at the first step to `entropy_final` at the last."""
+    entropy_final: float = 0.0
+    """Coefficient of the entropy bonus at the last step, unless the schedule is constant."""
     weighting: str = ""
-    """token_mean, sequence_mean or fixed_length; empty means the algorithm's own."""
+    """token_mean, sequence_mean, fixed_length or per_row; empty means the algorithm's own."""
+    pooled: bool = False
+    """One group per problem, not one per occurrence: another algorithm, in which a rare failure weighs much more."""
+    importance_cap: float = 0.0
+    """Multiply a token's policy loss by min(π_learner / π_sampler, this), for samplers with other numerics; 0: off."""
     updates: int = 1
     """Optimiser steps per rollout batch."""
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -150,13 +162,16 @@ class SaveConfig:
     every: int = 0
     """Steps between checkpoints; 0 means the last step only (and when stopped)."""
     keep: int = 2
-    """How many of the last checkpoints are kept."""
+    """How many of the last checkpoints are kept; with one there is none to fall back on if it is damaged."""
     runs: str = "runs"
     """Folder of run folders."""
     name: str = ""
     """Slug of the run folder; empty means the example's id."""
     optimizer: bool = True
-    """Keep the optimiser state, so that the run can be resumed."""
+    """Keep the optimiser state, so that the run can be resumed: twice the weights on disk, and as much for the one before."""
+    track: str = ""
+    """Experiment trackers that read the metrics: trackio, wandb, tensorboard, mlflow, separated by commas; no account
+    is asked for. Empty or `none` means none."""
 
 
 @dataclass(frozen=True)

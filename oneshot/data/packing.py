@@ -8,6 +8,7 @@ not by the place before it. Responses of one prompt share a row across groups; a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 
 import torch
 
@@ -21,6 +22,7 @@ def pack(groups: Sequence[Group], *, max_response: int, micro_tokens: int, packe
     """All responses of a step in group order, with micro-batches of at most `micro_tokens` tokens (or one response)."""
     completions = [c for g in groups for c in g.completions]
     group_of = [g.id for g in groups for _ in g.completions]
+    problems = sorted({g.problem.id for g in groups})
     rows = [(i, g.prompt_tokens, c.tokens) for i, (g, c) in enumerate((g, c) for g in groups for c in g.completions)]
     width = max(len(c.tokens) for c in completions)
     mask_BT = torch.zeros(len(completions), width, dtype=torch.bool)
@@ -36,27 +38,57 @@ def pack(groups: Sequence[Group], *, max_response: int, micro_tokens: int, packe
         group_B=torch.tensor(group_of),
         sampler_logp_BT=sampler_BT,
         max_response=max_response,
+        problem_B=torch.tensor([problems.index(g.problem.id) for g in groups for _ in g.completions]),
     )
 
 
 def _split(rows: Sequence[Row], micro_tokens: int, packed: bool) -> list[list[Row]]:
-    """Greedy split in prompt order: a new micro-batch where the budget is full or, packed, the prompt changes."""
+    """Micro-batches of at most `micro_tokens` tokens, or of one response.
+
+    Packed, the responses of each prompt are put into as few rows as first fit finds, filled evenly, since every row
+    repeats the prompt and the longest row decides the peak of memory. Padded, in order, until the budget is full.
+    """
     ordered = sorted(rows, key=lambda row: (row[1], row[0]))
+    if packed:
+        return [
+            part
+            for prompt, same in groupby(ordered, key=lambda row: row[1])
+            for part in _filled(list(same), micro_tokens - len(prompt))
+        ]
     parts: list[list[Row]] = []
     for row in ordered:
         _, prompt, response = row
         last = parts[-1] if parts else []
-        if packed:
-            size = len(prompt) + sum(len(r) for _, _, r in last) + len(response)
-            fits = bool(last) and last[0][1] == prompt and size <= micro_tokens
-        else:
-            longest = max([len(p) + len(r) for _, p, r in last] + [len(prompt) + len(response)])
-            fits = bool(last) and longest * (len(last) + 1) <= micro_tokens
-        if fits:
+        longest = max([len(p) + len(r) for _, p, r in last] + [len(prompt) + len(response)])
+        if last and longest * (len(last) + 1) <= micro_tokens:
             last.append(row)
         else:
             parts.append([row])
     return parts
+
+
+def _filled(rows: Sequence[Row], room: int) -> list[list[Row]]:
+    """Responses of one prompt in parts of at most `room` response tokens (or one response), each in its old order."""
+    longest_first = sorted(rows, key=lambda row: (-len(row[2]), row[0]))
+    fitted: list[list[Row]] = []
+    used: list[int] = []
+    for row in longest_first:
+        size = len(row[2])
+        place = next((i for i, tokens in enumerate(used) if tokens + size <= room), len(used))
+        if place == len(used):
+            fitted.append([])
+            used.append(0)
+        fitted[place].append(row)
+        used[place] += size
+    even: list[list[Row]] = [[] for _ in fitted]
+    filled = [0] * len(fitted)
+    for row in longest_first:
+        place = filled.index(min(filled))
+        even[place].append(row)
+        filled[place] += len(row[2])
+    # Evening out may break the budget where first fit just kept it.
+    parts = even if max(filled) <= max(used) else fitted
+    return sorted(sorted(part, key=lambda row: row[0]) for part in parts)
 
 
 def _packed(part: Sequence[Row]) -> MicroBatch:

@@ -66,14 +66,14 @@ class Forecast:
             "sampling": {"cache": self.kv_cache, "drawing": self.drawing},
         }
         lines = [
-            f"{name:<9} {_gib(sum(part.values()))} GiB = " + " + ".join(f"{k} {_gib(v)}" for k, v in part.items() if v)
+            f"{name:<9} {gib(sum(part.values()))} GiB = " + " + ".join(f"{k} {gib(v)}" for k, v in part.items() if v)
             for name, part in parts.items()
             if any(part.values())
         ]
-        return [*lines, f"peak      {_gib(self.total)} GiB = lasting + the larger of the others"]
+        return [*lines, f"peak      {gib(self.total)} GiB = lasting + the larger of the others"]
 
 
-def forecast(shapes: Shapes, config: Config, *, training: bool = True) -> Forecast:
+def forecast(shapes: Shapes, config: Config, *, training: bool = True, prompt: int = 0) -> Forecast:
     """What full fine-tuning on a CPU takes: every weight trained, no activation recomputed; or an evaluation alone.
 
     Approximations, meant to be 10 % or so high rather than low:
@@ -81,12 +81,12 @@ def forecast(shapes: Shapes, config: Config, *, training: bool = True) -> Foreca
     - Activations, in numbers a layer and token: 6 hidden + 5 query + 4 MLP sizes, and the attention mask as floats
       (one a token of the micro-batch). A test compares this with what autograd keeps for small models.
     - A micro-batch holds `optim.micro_tokens` tokens, or one response with its prompt where that is longer.
-    - The prompt has `PROMPT_TOKENS` tokens.
+    - The prompt has `prompt` tokens, or `PROMPT_TOKENS` where that is 0: not known yet.
     """
-    size = 2 if config.model.dtype == "bfloat16" else 4
+    size = bytes_a_weight(config)
     rollout = config.rollout
     weights = size * shapes.params
-    prompt = min(PROMPT_TOKENS, rollout.max_prompt_tokens)
+    prompt = prompt or min(PROMPT_TOKENS, rollout.max_prompt_tokens)
     longest = prompt + rollout.max_new_tokens
     responses = rollout.groups * rollout.group_size
     tokens = min(max(config.optim.micro_tokens, longest), prompt + responses * rollout.max_new_tokens)
@@ -134,16 +134,16 @@ def check_memory(config: Config, *, training: bool = True, available: int | None
         dtype = "bfloat16" if config.model.dtype == "bfloat16" else "float32"
         purpose = f"to train in {dtype}" if training else f"to be run in {dtype}"
         raise MachineError(
-            f"{config.model.name} ({shapes.params / 1e6:,.0f} M parameters) needs about {_gib(plan.total)} GiB "
-            f"{purpose}; {_gib(free)} GiB are free here.\n  " + "\n  ".join(plan.lines()),
+            f"{config.model.name} ({shapes.params / 1e6:,.0f} M parameters) needs about {gib(plan.total)} GiB "
+            f"{purpose}; {gib(free)} GiB are free here.\n  " + "\n  ".join(plan.lines()),
             code="E201",
-            tries=_ways_out(config, plan, free),
+            tries=ways_out(config, plan, free),
             kept="Nothing was downloaded.",
         )
     return plan
 
 
-def _ways_out(config: Config, plan: Forecast, free: int) -> tuple[str, ...]:
+def ways_out(config: Config, plan: Forecast, free: int) -> tuple[str, ...]:
     """Flags that make the run smaller, the mildest that may do first."""
     tries = []
     if plan.lasting < free:
@@ -158,5 +158,11 @@ def _ways_out(config: Config, plan: Forecast, free: int) -> tuple[str, ...]:
     return tuple(tries) or ("close other programs, or use a machine with more memory",)
 
 
-def _gib(size: int) -> str:
+def gib(size: int) -> str:
+    """Bytes as GiB with one decimal, without the unit."""
     return f"{size / GIB:.1f}"
+
+
+def bytes_a_weight(config: Config) -> int:
+    """Bytes of one weight in memory and in a checkpoint."""
+    return 2 if config.model.dtype == "bfloat16" else 4

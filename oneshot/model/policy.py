@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from safetensors import SafetensorError
 
+from oneshot._store import folders
 from oneshot.errors import DataError, MachineError
 from oneshot.model import embedded
 from oneshot.model.machine import usable_cores
@@ -165,7 +165,7 @@ def _unusable(name: str, error: Exception, *, local: bool, offline: bool) -> Dat
 
 
 def save(policy: Policy, target: Path) -> None:
-    """Write a plain Hugging Face folder atomically: a temporary name beside it, then a rename.
+    """Write a plain Hugging Face folder atomically, with checksums: a temporary name beside it, then a rename.
 
     Raises:
         MachineError: E202 when the disk is full; no half-written folder is left.
@@ -176,13 +176,13 @@ def save(policy: Policy, target: Path) -> None:
         policy.model.save_pretrained(made)
         policy.tokenizer.save_pretrained(made)
         made.chmod(0o755)
-        if target.exists():
-            shutil.rmtree(target)
-        os.replace(made, target)
+        folders.seal(made)
+        folders.put(made, target)
     except (OSError, SafetensorError) as error:  # safetensors reports a full disk in its own way
         raise MachineError(
             f"the checkpoint {target} could not be written: {error}.",
             code="E202",
+            tries=(f"df -h {target.parent}",),
             kept="Checkpoints written before it are whole.",
         ) from error
     finally:

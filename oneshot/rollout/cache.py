@@ -1,15 +1,31 @@
-"""The key/value cache of the native sampler: preallocated, forkable, and able to drop finished rows."""
+"""The key/value cache of the native sampler: rows of their own lengths, written in place, filled and dropped by row.
+
+A row's keys lie from slot 0 on, one slot a token, so a finished row can be overwritten by another prompt while its
+neighbours go on. What lies behind a row's end is finite and masked; it is never uninitialised memory, because a NaN
+there would get through the mask.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
-import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, DynamicLayer
 
 GROWTH = 128
-"""Tokens added at once when the buffer is full."""
+"""Slots added at once when the buffer is full."""
+
+
+@dataclass
+class Slots:
+    """Where the next forward writes; one object for all layers of a cache."""
+
+    used: int = 0
+    """Slots in use in the longest row."""
+    at: tuple[Tensor, Tensor] | None = None
+    """Rows and the slot of each one's next token; None: all rows write behind `used`."""
 
 
 class BufferLayer(DynamicLayer):
@@ -21,9 +37,9 @@ class BufferLayer(DynamicLayer):
     keys: Tensor
     values: Tensor
 
-    def __init__(self, **_: Any) -> None:
+    def __init__(self, slots: Slots, **_: Any) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.length = 0
+        self.slots = slots
 
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
         """Allocate nothing yet: the first update does."""
@@ -33,29 +49,47 @@ class BufferLayer(DynamicLayer):
         self.is_initialized = True
 
     def update(self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
-        """Append [R, heads, q, dim] and return views of everything so far."""
+        """Write [R, heads, q, dim] behind every row's end and return views of all slots in use.
+
+        The slots in use grow only with `BufferCache.advance`, after all layers have written.
+        """
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
-        end = self.length + key_states.shape[2]
-        if end > self.keys.shape[2]:
-            self.keys, self.values = (_grown(t, end + GROWTH, self.length) for t in (self.keys, self.values))
-        self.keys[:, :, self.length : end] = key_states
-        self.values[:, :, self.length : end] = value_states
-        self.length = end
+        used, at = self.slots.used, self.slots.at
+        end = used + key_states.shape[2]
+        self.reserve(end)
+        if at is None:
+            self.keys[:, :, used:end] = key_states
+            self.values[:, :, used:end] = value_states
+        else:
+            assert key_states.shape[2] == 1
+            self.keys[at[0], :, at[1]] = key_states[:, :, 0]
+            self.values[at[0], :, at[1]] = value_states[:, :, 0]
         return self.keys[:, :, :end], self.values[:, :, :end]
 
+    def reserve(self, slots: int) -> None:
+        """Make room for `slots` slots a row, with `GROWTH` to spare where there was none."""
+        if slots > self.keys.shape[2]:
+            self.keys, self.values = (_grown(t, slots + GROWTH) for t in (self.keys, self.values))
+
     def get_seq_length(self) -> int:
-        """Tokens held per row."""
-        return self.length
+        """Slots in use in the longest row."""
+        return self.slots.used
 
     def take(self, rows: Tensor) -> None:
-        """Keep (or repeat) these rows, in this order: forks a prefilled prompt, drops finished responses."""
-        self.keys, self.values = (_grown(t[rows], t.shape[2], self.length) for t in (self.keys, self.values))
+        """Keep (or repeat) these rows, in this order."""
+        self.keys, self.values = self.keys[rows], self.values[rows]
+
+    def put(self, rows: Tensor, source: BufferLayer, of: Tensor, slots: int) -> None:
+        """Overwrite the first `slots` slots of `rows` with those of the rows `of` of another layer."""
+        self.reserve(slots)
+        self.keys[rows, :, :slots] = source.keys[of, :, :slots]
+        self.values[rows, :, :slots] = source.values[of, :, :slots]
 
 
-def _grown(tensor: Tensor, capacity: int, length: int) -> Tensor:
-    grown = tensor.new_empty((*tensor.shape[:2], capacity, tensor.shape[3]))
-    grown[:, :, :length] = tensor[:, :, :length]
+def _grown(tensor: Tensor, capacity: int) -> Tensor:
+    grown = tensor.new_zeros((*tensor.shape[:2], capacity, tensor.shape[3]))
+    grown[:, :, : tensor.shape[2]] = tensor
     return grown
 
 
@@ -63,12 +97,29 @@ class BufferCache(Cache):
     """A cache of `BufferLayer`s, one per decoder layer, made as the model asks for them."""
 
     def __init__(self) -> None:
-        super().__init__(layer_class_to_replicate=BufferLayer)
+        self.slots = Slots()
+        super().__init__(layer_class_to_replicate=cast(Any, partial(BufferLayer, self.slots)))
+
+    def advance(self, tokens: int = 1) -> None:
+        """After a forward: the longest row has this many tokens more."""
+        self.slots.used += tokens
 
     def take(self, rows: Tensor) -> None:
         """`BufferLayer.take` on every layer; rows is a long tensor."""
         for layer in self._buffers:
             layer.take(rows)
+
+    def put(self, rows: Tensor, source: BufferCache, of: Tensor) -> None:
+        """Fork prefilled prompts: the rows `of` of `source` overwrite `rows` here. An empty cache gets its rows so."""
+        slots = source.slots.used
+        if not self.layers:
+            for layer in source._buffers:
+                mine = BufferLayer(self.slots)
+                rows_like = (t[:1].expand(len(rows), -1, -1, -1) for t in (layer.keys, layer.values))
+                mine.lazy_initialization(*rows_like)
+                self.layers.append(mine)
+        for mine, theirs in zip(self._buffers, source._buffers, strict=True):
+            mine.put(rows, theirs, of, slots)
 
     @property
     def _buffers(self) -> list[BufferLayer]:
@@ -78,11 +129,3 @@ class BufferCache(Cache):
     def bytes(self) -> int:
         """Memory held, in bytes."""
         return sum(t.numel() * t.element_size() for layer in self._buffers for t in (layer.keys, layer.values))
-
-
-def causal(keep_PT: Tensor) -> Tensor:
-    """Causal mask [P, 1, T, T] over left-padded prompts; a padding query attends to itself, so no row is empty."""
-    length = keep_PT.shape[1]
-    triangle = torch.ones(length, length, dtype=torch.bool, device=keep_PT.device).tril()
-    own = torch.eye(length, dtype=torch.bool, device=keep_PT.device)
-    return ((triangle & keep_PT[:, None, :]) | own)[:, None]

@@ -47,11 +47,12 @@ def collect(
     group_size: int,
     version: int = 0,
     at: str = "",
+    check: Callable[[], None] = lambda: None,
 ) -> list[Group]:
     """One group of `group_size` scored responses per problem *occurrence*; group ids count occurrences.
 
     The reward sees the response text only. Response `s` of group `g` draws from stream (step, g · group_size + s).
-    `at` is what an error says instead of the step.
+    `at` is what an error says instead of the step; `check` is called before each verdict and may raise.
 
     Raises:
         DataError: E305 as in `graded`, with step, group and sample.
@@ -62,6 +63,7 @@ def collect(
     completions = engine.generate(requests, sampling, streams)
     scored = []
     for i, completion in enumerate(completions):
+        check()
         group, sample = divmod(i, group_size)
         where = f"{at or f'step {step}'}, group {group}, sample {sample}"
         scored.append(completion.scored(graded(verify, completion.text, problems[group].answer, where)))

@@ -1,39 +1,30 @@
-"""The native sampler: prefill each prompt once, fork its cache, drop finished rows, one random stream a response.
+"""The native sampler: prefill each prompt once, fork its cache, refill rows that finish, one random stream a response.
 
 It shares the policy's weights in memory, so there is nothing to synchronise. Random numbers are keyed by (run seed,
-step, sample): they depend neither on the batch a response is decoded in nor on its neighbours. The logits may, by
-rounding: on the CPUs tried, blocks of at least `MIN_ROWS` rows gave bit-equal results, so a block is padded to that
+step, sample): they depend neither on the block a response is decoded in nor on its neighbours. The logits may, by
+rounding: on the CPUs tried, blocks of at least `MIN_ROWS` rows gave bit-equal products, so a block is padded to that
 and never compacted below it. On CUDA this code has not run yet.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Callable, Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from oneshot.model.policy import Policy
-from oneshot.rollout.cache import BufferCache, causal
+from oneshot.rollout.block import Block
+from oneshot.rollout.cache import BufferCache
+from oneshot.rollout.draw import Filters, draw, uniform
+from oneshot.rollout.linear import few_rows, product
 from oneshot.types import Completion, Sampling
 
 MIN_ROWS = 16
 """Matrix products with fewer rows take another code path on some CPUs, with other rounding."""
 DROP_SHARE = 0.125
-"""Finished rows are dropped once they are this share of the block: dropping copies the cache."""
-
-
-@dataclass
-class _Row:
-    """One response being decoded."""
-
-    request: int
-    uniform: np.ndarray
-    tokens: list[int] = field(default_factory=list)
-    logprobs: list[float] = field(default_factory=list)
-    finished: bool = False
+"""Finished rows are refilled, or dropped, once they are this share of the block: both cost a copy or a forward."""
 
 
 class NativeEngine:
@@ -43,119 +34,145 @@ class NativeEngine:
         self.policy = policy
         self.batch = max(batch, MIN_ROWS)
         self.decoded_tokens = 0
+        self.check: Callable[[], None] = lambda: None
+        """Called before every token; may raise to give the responses up."""
 
     @torch.inference_mode()
     def generate(
-        self, prompts: Sequence[Sequence[int]], sampling: Sampling, streams: Sequence[tuple[int, int]]
+        self,
+        prompts: Sequence[Sequence[int]],
+        sampling: Sampling,
+        streams: Sequence[tuple[int, int]],
+        *,
+        filters: Filters | None = None,
     ) -> list[Completion]:
-        """One response a prompt, in the order given; equal prompts of a block are prefilled once.
+        """One response a prompt, in the order given; equal prompts that start together are prefilled once.
 
         Args:
             prompts: token ids.
             sampling: temperature 0 is greedy; the seed keys the streams.
             streams: (step, sample) of each response.
+            filters: top-k, top-p, min-p; evaluation and chat only.
         """
         assert len(prompts) == len(streams)
+        if not prompts:
+            return []
+        decoding = _Decoding(self.policy, self.batch, prompts, sampling, streams, filters)
+        found = decoding.run(self.check)
+        self.decoded_tokens += sum(len(c.tokens) for c in found)
+        return found
+
+
+class _Decoding:
+    """One call of `generate`."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        batch: int,
+        prompts: Sequence[Sequence[int]],
+        sampling: Sampling,
+        streams: Sequence[tuple[int, int]],
+        filters: Filters | None,
+    ) -> None:
+        self.policy, self.sampling, self.streams, self.filters = policy, sampling, streams, filters
+        self.prompts = [tuple(p) for p in prompts]
         # Neighbours of similar length need little padding; equal prompts become neighbours.
-        order = sorted(range(len(prompts)), key=lambda i: (len(prompts[i]), tuple(prompts[i]), i))
-        done: dict[int, Completion] = {}
-        for start in range(0, len(order), self.batch):
-            block = order[start : start + self.batch]
-            rows = [_Row(i, _uniform(sampling, *streams[i])) for i in block]
-            self._decode([prompts[i] for i in block], rows, sampling)
-            for row in rows:
-                done[row.request] = Completion(
-                    tokens=tuple(row.tokens),
-                    logprobs=tuple(row.logprobs),
-                    text=self.policy.decode(row.tokens),
-                    finished=row.finished,
-                )
-                self.decoded_tokens += len(row.tokens)
-        return [done[i] for i in range(len(prompts))]
+        self.waiting = deque(sorted(range(len(prompts)), key=lambda i: (len(prompts[i]), self.prompts[i], i)))
+        rows = max(min(batch, len(prompts)), MIN_ROWS)
+        self.block = Block(rows, sampling.max_new_tokens, policy.device, greedy=sampling.temperature == 0)
+        self.eos = torch.tensor(sorted(policy.eos_ids), device=policy.device)
+        self.done: dict[int, Completion] = {}
+        self.kept: tuple[tuple[int, ...], BufferCache, Tensor] | None = None
 
-    def _decode(self, prompts: list[Sequence[int]], rows: list[_Row], sampling: Sampling) -> None:
-        """Decode one block; fills `rows`."""
-        policy, device = self.policy, self.policy.device
-        cache = BufferCache()
-        keep_RT, hidden_RH = self._prefill(prompts, cache)
-        active: list[_Row | None] = [*rows, *[None] * (MIN_ROWS - len(rows))]  # None: a row kept only for its shape
-        for _ in range(sampling.max_new_tokens):
-            logits_RV = (hidden_RH @ policy.head.T).float()
-            tokens_R, logp_R = _draw(logits_RV, active, sampling.temperature)
-            for i, row in enumerate(active):
-                if row is not None:
-                    row.tokens.append(tokens_R[i])
-                    row.logprobs += [logp_R[i]] if logp_R else []
-                    row.finished = tokens_R[i] in policy.eos_ids
-                    if row.finished or len(row.tokens) == sampling.max_new_tokens:
-                        active[i] = None
-            alive = [i for i, row in enumerate(active) if row is not None]
-            if not alive:
-                return
-            if len(active) > MIN_ROWS and len(active) - len(alive) >= DROP_SHARE * len(active):
-                filler = [i for i, row in enumerate(active) if row is None]
-                index = sorted(alive + filler[: max(0, MIN_ROWS - len(alive))])
-                cache.take(torch.tensor(index, device=device))
-                active = [active[i] for i in index]
-                tokens_R, keep_RT = [tokens_R[i] for i in index], keep_RT[index]
-            hidden_RH, keep_RT = self._step(tokens_R, keep_RT, cache)
+    def run(self, check: Callable[[], None]) -> list[Completion]:
+        """Decode until every request has its response; `check` may raise before any token."""
+        block = self.block
+        while self.waiting or block.busy:
+            check()
+            free = len(block.free)
+            many = free >= max(1, DROP_SHARE * block.rows)
+            if self.waiting and (many or not block.busy):
+                self._admit()
+                continue
+            if many and block.rows > MIN_ROWS:
+                block.shrink(MIN_ROWS)
+            self._step()
+        return [self.done[i] for i in range(len(self.prompts))]
 
-    def _prefill(self, prompts: list[Sequence[int]], cache: BufferCache) -> tuple[Tensor, Tensor]:
-        """Run each different prompt once, then fork. Returns keep_RT (False on padding) and the last hidden state."""
+    def _admit(self) -> None:
+        """Put waiting requests into free rows and draw their first tokens."""
+        block, rows = self.block, self.block.free
         device = self.policy.device
-        unique = list(dict.fromkeys(tuple(p) for p in prompts))
-        fork = [unique.index(tuple(p)) for p in prompts]
-        fork += [0] * (MIN_ROWS - len(prompts))
-        width = max(len(p) for p in unique)
-        ids_PT = torch.zeros(len(unique), width, dtype=torch.long)
-        keep_PT = torch.zeros(len(unique), width, dtype=torch.bool)
-        for i, prompt in enumerate(unique):
-            ids_PT[i, width - len(prompt) :] = torch.tensor(prompt)
-            keep_PT[i, width - len(prompt) :] = True
-        positions_PT = (keep_PT.long().cumsum(1) - 1).clamp(min=0)
+        requests = [self.waiting.popleft() for _ in range(min(len(rows), len(self.waiting)))]
+        # A block that starts with fewer requests than rows fills up with copies of the first.
+        shown = requests + requests[:1] * (len(rows) - len(requests)) if block.empty else requests
+        rows = rows[: len(shown)]
+        prompts = [self.prompts[i] for i in shown]
+        place = {prompt: i for i, prompt in enumerate(dict.fromkeys(prompts))}
+        cache, hidden_PH = self._prefilled(list(place))
+        of = torch.tensor([place[p] for p in prompts], device=device)
+        block.admit(rows, cache, of, [len(p) for p in prompts])
+        for row, request in zip(rows, requests, strict=False):
+            numbers = None if block.greedy else uniform(self.sampling, *self.streams[request])
+            block.assign(row, request, numbers)
+        # Padded to the rows that round alike, as every product of the decoder is.
+        padded = torch.cat([of, of[:1].expand(max(0, MIN_ROWS - len(of)))])
+        self._draw(rows, hidden_PH[padded])
+
+    def _draw(self, rows: Sequence[int], hidden_RH: Tensor) -> None:
+        """The next token of these rows from hidden states (of which there may be more than rows), then who is done."""
+        block = self.block
+        logits_RV = product(hidden_RH, self.policy.head).float()[: len(rows)]
+        tokens_R, logp_R = draw(logits_RV, block.numbers(rows), self.sampling.temperature, self.filters)
+        block.append(rows, tokens_R, logp_R)
+        ended_R = torch.isin(tokens_R, self.eos)
+        for row, ended in zip(rows, ended_R.tolist(), strict=True):
+            if row in block.request and (ended or block.count[row] == self.sampling.max_new_tokens):
+                request, tokens, logprobs = block.finish(row)
+                self.done[request] = Completion(
+                    tokens=tokens, logprobs=logprobs, text=self.policy.decode(tokens), finished=ended
+                )
+
+    def _prefilled(self, prompts: list[tuple[int, ...]]) -> tuple[BufferCache, Tensor]:
+        """`_prefill`, remembering the last prompt that came alone: many samples of one prompt run it once."""
+        if len(prompts) > 1:
+            return self._prefill(prompts)
+        if self.kept is None or self.kept[0] != prompts[0]:
+            self.kept = (prompts[0], *self._prefill(prompts))
+        return self.kept[1:]
+
+    def _prefill(self, prompts: list[tuple[int, ...]]) -> tuple[BufferCache, Tensor]:
+        """Run each prompt once, right-padded. Returns the cache and the hidden state of each prompt's last token."""
+        device = self.policy.device
+        width = max(len(p) for p in prompts)
+        ids_PT = torch.zeros(len(prompts), width, dtype=torch.long)
+        for i, prompt in enumerate(prompts):
+            ids_PT[i, : len(prompt)] = torch.tensor(prompt)
+        cache = BufferCache()
         out = self.policy.decoder(
             input_ids=ids_PT.to(device),
-            attention_mask=causal(keep_PT).to(device),
-            position_ids=positions_PT.to(device),
+            # Pads come later than every token, so the causal mask hides them.
+            attention_mask=torch.ones(width, width, dtype=torch.bool, device=device).tril()[None, None],
+            position_ids=torch.arange(width, device=device)[None].expand(len(prompts), -1),
             past_key_values=cache,
             use_cache=True,
         )
-        index = torch.tensor(fork, device=device)
-        cache.take(index)
-        return keep_PT.to(device)[index], out.last_hidden_state[:, -1][index]
+        cache.advance(width)
+        last_P = torch.tensor([len(p) - 1 for p in prompts], device=device)
+        return cache, out.last_hidden_state[torch.arange(len(prompts), device=device), last_P]
 
-    def _step(self, tokens_R: list[int], keep_RT: Tensor, cache: BufferCache) -> tuple[Tensor, Tensor]:
-        """One token further: hidden states [R, H] and the lengthened keep mask."""
-        device = self.policy.device
-        positions_R1 = keep_RT.sum(1, keepdim=True)
-        keep_RT = torch.cat([keep_RT, torch.ones_like(keep_RT[:, :1])], dim=1)
-        out = self.policy.decoder(
-            input_ids=torch.tensor(tokens_R, device=device)[:, None],
-            # A mask only where there is padding: without one, attention takes a faster kernel.
-            attention_mask=None if bool(keep_RT.all()) else keep_RT[:, None, None, :],
-            position_ids=positions_R1,
-            past_key_values=cache,
-            use_cache=True,
-        )
-        return out.last_hidden_state[:, -1], keep_RT
-
-
-def _uniform(sampling: Sampling, step: int, sample: int) -> np.ndarray:
-    """One uniform number a token, from the stream of (run seed, step, sample)."""
-    if sampling.temperature == 0:
-        return np.empty(0)
-    sequence = np.random.SeedSequence([sampling.seed, step, sample])
-    return np.random.Generator(np.random.Philox(sequence)).random(sampling.max_new_tokens)
-
-
-def _draw(logits_RV: Tensor, active: list[_Row | None], temperature: float) -> tuple[list[int], list[float]]:
-    """Next token of each row and, unless greedy, its log p at the temperature: inverse CDF of one uniform number."""
-    if temperature == 0:
-        return logits_RV.argmax(dim=-1).tolist(), []
-    logp_RV = torch.log_softmax(logits_RV / temperature, dim=-1)
-    cdf_RV = logp_RV.double().exp().cumsum(dim=-1)
-    uniform = [0.5 if row is None else float(row.uniform[len(row.tokens)]) for row in active]
-    u_R1 = torch.tensor(uniform, dtype=torch.float64, device=logits_RV.device)[:, None]
-    # Scaled by the last entry, because float rounding leaves the CDF a little off 1.
-    tokens_R1 = torch.searchsorted(cdf_RV, u_R1 * cdf_RV[:, -1:], right=True).clamp(max=logits_RV.shape[1] - 1)
-    return tokens_R1[:, 0].tolist(), logp_RV.gather(1, tokens_R1)[:, 0].tolist()
+    def _step(self) -> None:
+        """One token further for every row."""
+        block = self.block
+        position_R, mask = block.places()
+        with few_rows(self.policy.decoder):
+            out = self.policy.decoder(
+                input_ids=block.last_R[:, None],
+                attention_mask=mask,
+                position_ids=position_R[:, None],
+                past_key_values=block.cache,
+                use_cache=True,
+            )
+        block.advance()
+        self._draw(range(block.rows), out.last_hidden_state[:, -1])

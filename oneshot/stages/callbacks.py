@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
-from oneshot.errors import OneshotError, Stopped
+from oneshot.errors import HealthAbort, OneshotError, Stopped
 from oneshot.record import RunFolder
 from oneshot.stages.display import Display, Eta
 from oneshot.stages.preflight import Health
 from oneshot.stages.signals import INTERRUPTED, StopRequest
+from oneshot.train.checkpoint import Curriculum
 
 Callback = Callable[[int, Mapping[str, float]], None]
 
@@ -31,13 +34,25 @@ def due(step: int, every: int, steps: int) -> bool:
 
 @dataclass
 class Reached:
-    """How many steps this attempt has done, for what ends it in the middle of the next one; 0 before its first."""
+    """How many steps are done, for what ends the run in the middle of the next one.
 
+    A step changes nothing but the curriculum before the optimiser steps, so with that put back the run is as it was.
+    """
+
+    curriculum: Curriculum
     step: int = 0
+    then: dict[str, Any] = field(default_factory=dict)
+    """The curriculum's state after that step."""
 
     def __call__(self, step: int, metrics: Mapping[str, float]) -> None:
         """Count."""
-        self.step = step
+        self.step, self.then = step, copy.deepcopy(self.curriculum.state_dict())
+
+    def rewind(self) -> int:
+        """Put the curriculum back to where the last finished step left it; returns how many are done."""
+        if self.step:
+            self.curriculum.load_state_dict(self.then)
+        return self.step
 
 
 @dataclass
@@ -96,8 +111,41 @@ class Watching:
 
 
 @dataclass
+class Dropping:
+    """Steps without an update, because loss or gradient was not finite: an event each, `patience` in a row stop."""
+
+    run: RunFolder
+    shown: Display
+    save: Callable[[int], object]
+    patience: int = 3
+    in_a_row: int = 0
+
+    def recall(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Go on counting from the recorded metrics of earlier attempts."""
+        for row in rows:
+            self.in_a_row = self.in_a_row + 1 if row.get("dropped") else 0
+
+    def __call__(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Count; save before the run is stopped."""
+        if not metrics["dropped"]:
+            self.in_a_row = 0
+            return
+        self.in_a_row += 1
+        self.run.event("dropped", step=step - 1, loss=metrics["loss"], grad_norm=metrics["grad_norm"])
+        self.shown.note(f"warning: the update of step {step} was dropped: its loss or gradient is not finite")
+        if self.in_a_row < self.patience:
+            return
+        self.save(step)
+        raise HealthAbort(
+            f"the loss or the gradient of {self.in_a_row} steps in a row was not finite (the last: step {step}).",
+            tries=("a new run with a smaller --optim.lr, or --model.dtype float32",),
+            kept=f"Their updates were dropped; the weights of the last good one are saved in {self.run.path}.",
+        )
+
+
+@dataclass
 class Stopping:
-    """Saves and stops after the step in which a signal came."""
+    """Saves and stops after the step in which a signal came; called too when the one after it was given up."""
 
     run: RunFolder
     stop: StopRequest
@@ -107,11 +155,13 @@ class Stopping:
         """Raise `Stopped` when asked to."""
         if not self.stop.signal:
             return
-        self.save(step)
+        if step:
+            self.save(step)
         self.run.event("stop", step=step, signal=self.stop.signal)
         why = "Ctrl-C" if self.stop.exit_code == INTERRUPTED else "a stop signal"
+        when = f"after step {step}; everything up to it is saved" if step else "before the end of step 1; its start is"
         raise Stopped(
-            f"stopped by {why} after step {step}; everything up to it is saved in {self.run.path}.",
+            f"stopped by {why} {when} in {self.run.path}.",
             exit_code=self.stop.exit_code,
             tries=(f"oneshot train --resume {self.run.path}",),
         )

@@ -19,8 +19,9 @@ from oneshot.record import RunFolder
 from oneshot.report import page
 from oneshot.rollout.collect import collect
 from oneshot.stages import loop, say
-from oneshot.stages.display import display
+from oneshot.stages.display import Display, display
 from oneshot.stages.evaluation import measure
+from oneshot.stages.log import Logged
 from oneshot.stages.preflight import BaseRate
 from oneshot.stages.probe import PROBE_STEP, Probed, Prober, choose
 from oneshot.stages.session import Phases, Session, failing, train
@@ -40,12 +41,13 @@ def main(request: Request) -> int:
     names = resolve_names(config)
     if config.rollout.groups * config.rollout.group_size < 1 or config.optim.steps < 1:
         raise UsageError("the demo trains for at least one step.", tries=("oneshot demo --steps 1",))
-    shown = display(quiet=request.quiet or request.json, plain=plain())
+    shown: Display = display(quiet=request.quiet or request.json, plain=plain())
     phases = Phases()
     shown.note("model: loading (the first time it is fetched and converted, about a minute)")
     setup = load_setup(config, names, offline=request.offline)
     phases.end("model")
-    run = RunFolder.create(Path(config.save.runs), config.save.name or "demo", to_dict(config), request.argv)
+    run = RunFolder.create(Path(config.save.runs), config.save.name or "demo", to_dict(setup.config), request.argv)
+    shown = Logged(shown, run)
     shown.note(f"run folder {run.path}")
     with failing(run):
         chosen = _choose(setup, run, shown.note)

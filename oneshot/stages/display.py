@@ -65,6 +65,15 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
+def step_line(step: int, steps: int, metrics: Mapping[str, float], left: float) -> str:
+    """A step's headline numbers on one line; `left` in seconds."""
+    return (
+        f"step {step}/{steps}  right {metrics['train/accuracy']:.2f}  signal {metrics['signal']:.2f}  "
+        f"entropy {metrics['entropy']:.2f}  tokens {metrics['completions/mean_length']:.0f}  "
+        f"cut {metrics['completions/clipped_ratio']:.2f}  {metrics['step_time']:.1f} s  left {duration(left)}"
+    )
+
+
 class Lines:
     """One line a note and a step."""
 
@@ -79,12 +88,7 @@ class Lines:
 
     def step(self, step: int, steps: int, metrics: Mapping[str, float], sample: str) -> None:
         """Print the step's headline numbers."""
-        left = self.eta.left(step, steps, metrics)
-        self.note(
-            f"step {step}/{steps}  right {metrics['train/accuracy']:.2f}  signal {metrics['signal']:.2f}  "
-            f"entropy {metrics['entropy']:.2f}  tokens {metrics['completions/mean_length']:.0f}  "
-            f"cut {metrics['completions/clipped_ratio']:.2f}  {metrics['step_time']:.1f} s  left {duration(left)}"
-        )
+        self.note(step_line(step, steps, metrics, self.eta.left(step, steps, metrics)))
 
     def __enter__(self) -> Lines:
         return self

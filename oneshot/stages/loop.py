@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from oneshot.algos.algorithm import Algorithm
 from oneshot.config.schema import Config
@@ -14,12 +15,13 @@ from oneshot.record import RunFolder
 from oneshot.rollout.collect import Render, collect
 from oneshot.stages.callbacks import Callback
 from oneshot.stages.graders import doubts
+from oneshot.stages.room import Room, sampling
 from oneshot.stages.setup import Setup
 from oneshot.stages.watch import Clock, rollout_metrics
 from oneshot.train.checkpoint import Checkpoints, Curriculum
 from oneshot.train.curriculum.in_turn import InTurn
 from oneshot.train.learner import AdamWSettings, Learner
-from oneshot.types import Engine, Problem, Sampling, Verifier
+from oneshot.types import Engine, Group, Problem, Sampling, Verifier
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,33 +44,46 @@ class TrainParts:
     checkpoints: Checkpoints
     on_step_end: Callback
     """(steps done, metrics): evaluates, saves, watches health, draws; may raise to stop the run."""
+    on_start: Callable[[int], None] = lambda step: None
+    """(steps done before): called once, when everything is as that step left it."""
+    check: Callable[[], None] = lambda: None
+    """Called between verdicts, as engine and learner call theirs; may raise to give the running step up."""
+    say: Callable[[str], None] = lambda text: None
+    """Told what a person should know, in a sentence."""
 
 
 def train(parts: TrainParts) -> None:
     """Sample, verify, credit, update, record; from the last checkpoint on."""
     first_step = parts.checkpoints.restore(parts.learner, parts.curriculum, parts.history)
+    parts.on_start(first_step)
+    room = Room(parts.record, parts.learner, parts.micro_tokens, parts.say)
     for step in range(first_step, parts.steps):
         clock = Clock()
         problems = parts.curriculum.next(step, parts.history)
-        groups = collect(
-            parts.engine, problems, parts.render, parts.verify, parts.sampling, step,
-            group_size=parts.group_size, version=parts.learner.version,
-        )  # fmt: skip
+        with sampling(parts.record, step):
+            groups = collect(
+                parts.engine, problems, parts.render, parts.verify, parts.sampling, step,
+                group_size=parts.group_size, version=parts.learner.version, check=parts.check,
+            )  # fmt: skip
         clock.lap("rollout")
-        packed = pack(
-            groups, max_response=parts.sampling.max_new_tokens, micro_tokens=parts.micro_tokens, packed=parts.packed
-        )
-        batch = parts.learner.score(packed, parts.algorithm.needs)  # old, reference: only what is asked for
-        clock.lap("score")
-        advantages = parts.algorithm.credit(batch)  # per response, or per token
-        learned = parts.learner.update(batch, advantages)
-        clock.lap("update")
+        learned = room.learn(step, partial(learn, parts, groups, clock))
         parts.history.observe(step, groups)  # read above, written here
         metrics = {**rollout_metrics(groups), **learned, **clock.metrics()}
         parts.record.step(step, metrics, groups)
         if doubtful := doubts(groups):
             parts.record.event("verdicts", step=step, **doubtful)
         parts.on_step_end(step + 1, metrics)
+
+
+def learn(parts: TrainParts, groups: Sequence[Group], clock: Clock, micro_tokens: int) -> dict[str, float]:
+    """Score, credit, update: the learner's half of a step."""
+    packed = pack(groups, max_response=parts.sampling.max_new_tokens, micro_tokens=micro_tokens, packed=parts.packed)
+    batch = parts.learner.score(packed, parts.algorithm.needs)  # old, reference: only what is asked for
+    clock.lap("score")
+    advantages = parts.algorithm.credit(batch)  # per response, or per token
+    learned = parts.learner.update(batch, advantages)
+    clock.lap("update")
+    return learned
 
 
 def build(setup: Setup, problems: Sequence[Problem], run: RunFolder) -> TrainParts:

@@ -1,17 +1,35 @@
-"""What a run would be: every value with its origin, the arithmetic, what it needs. No socket, no model."""
+"""What a run would be: every value with its origin, the arithmetic, what it needs.
+
+`oneshot train --dry-run` opens no socket and loads no model; `oneshot plan` also runs one step of it.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 
 from oneshot.config.load import to_dict
 from oneshot.config.origins import Resolved, format_table
 from oneshot.config.request import Request
 from oneshot.config.schema import Config
-from oneshot.model.memory import forecast
+from oneshot.data.problems import BUILTIN, load
+from oneshot.errors import MachineError
+from oneshot.model import policy as policies
+from oneshot.model.memory import PROMPT_TOKENS, Forecast, check_memory, forecast
 from oneshot.model.shapes import lookup
-from oneshot.stages.setup import resolve_names
+from oneshot.model.storage import DiskForecast, check_room, disk_forecast
+from oneshot.stages import forecasts
+from oneshot.stages.display import printable
+from oneshot.stages.forecasts import Speed, TimeForecast, time_forecast
+from oneshot.stages.setup import Names, Setup, held_out, load_setup, resolve_names
+from oneshot.stages.worst_case import WorstCase, run_worst_case, short_decode, speed_of, still_learner, weights_of
+from oneshot.types import Problem
+
+ABSENT = ("E203", "E205")
+"""What loading a model says when it would have to be fetched first."""
 
 
 def arithmetic(config: Config) -> str:
@@ -33,6 +51,18 @@ def inert(config: Config) -> list[str]:
     return []
 
 
+def _facts(request: Request, need: Forecast | None) -> dict[str, Any]:
+    """What is known without the model, as JSON."""
+    return {
+        "schema": "oneshot.plan/1",
+        "config": to_dict(request.config),
+        "origins": dict(request.origins),
+        "arithmetic": arithmetic(request.config),
+        "inert": inert(request.config),
+        "memory": None if need is None else {**asdict(need), "total": need.total},
+    }
+
+
 def dry_run(request: Request) -> int:
     """Print the plan; exit 0. Names are resolved, so a wrong one still ends in E101 or E102."""
     config = request.config
@@ -40,16 +70,7 @@ def dry_run(request: Request) -> int:
     shapes = lookup(config.model.name)
     need = None if shapes is None else forecast(shapes, config)
     if request.json:
-        memory = None if need is None else {**asdict(need), "total": need.total}
-        plan = {
-            "schema": "oneshot.plan/1",
-            "config": to_dict(config),
-            "origins": dict(request.origins),
-            "arithmetic": arithmetic(config),
-            "inert": inert(config),
-            "memory": memory,
-        }
-        print(json.dumps(plan, default=str))
+        print(json.dumps(_facts(request, need), default=str))
         return 0
     print(format_table(Resolved(config=config, origins=dict(request.origins))))
     print()
@@ -62,3 +83,110 @@ def dry_run(request: Request) -> int:
         print("\n".join(need.lines()))
     print("nothing was loaded, downloaded or written")
     return 0
+
+
+def main(request: Request) -> int:
+    """`oneshot plan`: memory, disk and time of a run, with one worst-case step; trains and writes nothing.
+
+    Raises:
+        MachineError: E201 the memory does not suffice, E202 the disk does not.
+    """
+    config = request.config
+    names = resolve_names(config)
+    free = policies.gpu_memory()
+    shapes = lookup(config.model.name)
+    check_memory(config, available=free)
+    if shapes is not None:
+        check_room(disk_forecast(shapes.params, config), Path(config.save.runs))
+    problems = _problems(request)
+    kind = str(problems[0].meta.get("kind", "")) if problems else ""
+    unseen = len(held_out(config, kind, offline=request.offline))
+    setup, why = _loaded(request, names)
+    worst, speed, prompt = None, None, 0
+    if setup is not None:
+        worst, speed = _measured(setup, problems)
+        prompt = worst.prompt
+    params = weights_of(setup) if setup else shapes.params if shapes else 0
+    disk = disk_forecast(params, config) if params else None
+    if disk is not None:
+        check_room(disk, Path(config.save.runs))
+    told = time_forecast(config, speed, prompt=prompt, held_out=unseen) if speed else None
+    found = {
+        **_facts(request, None if shapes is None else forecast(shapes, config, prompt=prompt)),
+        "example": _example(problems),
+        "time": forecasts.as_dict(told, speed),
+        "disk": None if disk is None else {**asdict(disk), "total": disk.total},
+        "worst_case": {"why": why} if worst is None else worst.as_dict(),
+    }
+    if request.json:
+        print(json.dumps(found, default=str))
+        return 0
+    if request.verbose:
+        print(format_table(Resolved(config=config, origins=dict(request.origins))) + "\n")
+    print("\n".join(_lines(request, problems, worst, why, told, speed, disk)))
+    return 0
+
+
+def _problems(request: Request) -> list[Problem]:
+    """What would be trained on; empty where none is given, or the demo chooses."""
+    data = request.config.data
+    if not (data.example or data.answer) and data.source in ("", BUILTIN):
+        return []
+    return load(data, offline=request.offline).problems
+
+
+def _example(problems: Sequence[Problem]) -> dict[str, Any] | None:
+    if not problems:
+        return None
+    return {"prompt": problems[0].prompt, "answer": problems[0].answer, "count": len(problems)}
+
+
+def _loaded(request: Request, names: Names) -> tuple[Setup | None, str]:
+    """The model if it is on this machine, else why there is no worst-case step. Never downloads."""
+    if request.verb_flags.get("no_step"):
+        return None, "--no-step was given"
+    try:
+        return load_setup(request.config, names, offline=True), ""
+    except MachineError as error:
+        if error.code not in ABSENT:
+            raise
+        return None, f"{request.config.model.name} is not on this machine yet, and a plan downloads nothing"
+
+
+def _measured(setup: Setup, problems: Sequence[Problem]) -> tuple[WorstCase, Speed]:
+    """One worst-case step and a short decoding, with the longest prompt or one of `PROMPT_TOKENS` tokens."""
+    config = setup.config
+    made = range(min(PROMPT_TOKENS, config.rollout.max_prompt_tokens))
+    prompt = max((setup.render(p) for p in problems), key=len, default=tuple(made))
+    shapes = lookup(config.model.name)
+    need = None if shapes is None else forecast(shapes, config, prompt=len(prompt))
+    worst = run_worst_case(setup, prompt, still_learner(setup), need)
+    return worst, speed_of(*short_decode(setup, prompt), worst)
+
+
+def _lines(
+    request: Request,
+    problems: Sequence[Problem],
+    worst: WorstCase | None,
+    why: str,
+    told: TimeForecast | None,
+    speed: Speed | None,
+    disk: DiskForecast | None,
+) -> list[str]:
+    """The plan as a person reads it."""
+    config = request.config
+    shapes = lookup(config.model.name)
+    need = None if shapes is None else forecast(shapes, config, prompt=worst.prompt if worst else 0)
+    more = f" and {len(problems) - 1} more" if len(problems) > 1 else ""
+    first = f"{printable(problems[0].prompt)[:100]!r}, answer {problems[0].answer!r}{more}" if problems else ""
+    unknown = f"unknown ({config.model.name}: its shapes are neither in a local config.json nor in our table)"
+    rows = {
+        "example": first or f"none given: a prompt of {PROMPT_TOKENS} tokens stands for it",
+        "batch": arithmetic(config),
+        "memory": "\n".join(need.lines()) if need else unknown,
+        "step": worst.sentence() if worst else f"not run: {why}",
+        "time": f"{told.sentence()}\n{speed.sentence()}" if told and speed else "unknown: nothing was measured",
+        "disk": disk.sentence() if disk else unknown,
+    }
+    lines = [(name if i == 0 else "", line) for name, text in rows.items() for i, line in enumerate(text.splitlines())]
+    return [*(f"{name:<9} {line}" for name, line in lines), *inert(config), "nothing was trained or written"]

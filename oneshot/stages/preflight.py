@@ -15,6 +15,10 @@ from oneshot.types import Group, Problem
 SAMPLES = 32
 ROUND = 3
 """Probing uses rounds 0 to 2."""
+MOST_CUT = 0.95
+"""A step with a larger share of responses cut at the limit is a bad one."""
+JUDGED = ("train/accuracy", "completions/clipped_ratio", "found")
+"""The metrics that the health rules read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +56,7 @@ class BaseRate:
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """The `base_rate` entry of summary.json."""
+        """The `base_rate` entry of summary.json, and part of the `preflight` event."""
         low, high = self.interval
         return {"value": self.successes / self.samples, "ci_low": low, "ci_high": high, "n": self.samples}
 
@@ -101,12 +105,21 @@ class Health:
     successes: int = 0
     bad_steps: int = 0
 
-    def check(self, metrics: Mapping[str, float], responses: int) -> str:
-        """Raise `HealthAbort` E501, or return the finding as a warning when the user said `--yes`."""
+    def recall(self, rows: Sequence[Mapping[str, Any]], responses: int) -> None:
+        """Go on from the recorded metrics of earlier attempts: a resumed run is judged as if it had never stopped."""
+        for row in rows:
+            self._count({name: row.get(name) or 0.0 for name in JUDGED}, responses)
+
+    def _count(self, metrics: Mapping[str, float], responses: int) -> None:
         self.samples += responses
         self.successes += round(metrics["train/accuracy"] * responses)
+        bad = metrics["completions/clipped_ratio"] > MOST_CUT or metrics["found"] == 0
+        self.bad_steps = self.bad_steps + 1 if bad else 0
+
+    def check(self, metrics: Mapping[str, float], responses: int) -> str:
+        """Raise `HealthAbort` E501, or return the finding as a warning when the user said `--yes`."""
+        self._count(metrics, responses)
         cut, found = metrics["completions/clipped_ratio"], metrics["found"]
-        self.bad_steps = self.bad_steps + 1 if cut > 0.95 or found == 0 else 0
         finding = ""
         if self.successes == 0 and (1 - self.rate_low) ** self.samples < 0.001:
             finding = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,9 @@ MAY_CHANGE = (
     "data.allow_unsolved",
 )
 """Settings a resumed run may change: they move neither the mathematics nor what is compared."""
+
+ROUNDING = ("optim.micro_tokens", "rollout.batch", "model.threads")
+"""Those of them that change the order of additions, and so the last bits."""
 
 
 def resumed(request: Request) -> RunFolder:
@@ -84,6 +88,17 @@ def _value(config: Config, key: str) -> Any:
     return value_of(config, key) if key in KEYS else config.algorithm.options.get(key.partition(".")[2])
 
 
+def rounding(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What to say about changed settings after which the run is no longer the uninterrupted one to the bit."""
+    notes = []
+    for key in ROUNDING:
+        section, _, name = key.partition(".")
+        was, is_ = before.get(section, {}).get(name), now[section][name]
+        if was not in (is_, 0, None):
+            notes.append(f"{key} was {was} and is {is_} now: the run goes on, equal up to rounding but not to the bit")
+    return notes
+
+
 def _check_left(run: RunFolder, config: Config) -> None:
     """Refuse when there is nothing left to do, or nothing to continue from."""
     done, steps = max(run.checkpoints(), default=0), config.optim.steps
@@ -95,9 +110,11 @@ def _check_left(run: RunFolder, config: Config) -> None:
             tries=(f"oneshot train --resume {run.path} --steps {2 * done}", f"oneshot report {run.path}"),
             kept="Nothing was changed.",
         )
-    if done and not config.save.optimizer and not (run.last_state_dir / "state.json").is_file():
+    # With a state to be kept, a checkpoint without one is what a kill in the very first save leaves: it starts over.
+    kept = config.save.optimizer and not any(event["kind"] == "save" for event in run.events())
+    if done and not kept and not (run.last_state_dir.is_dir() or run.previous_state_dir.is_dir()):
         raise UsageError(
-            f"{run.path} keeps no optimiser state (save.optimizer = false), so it cannot be continued.",
+            f"{run.path} has no optimiser state (save.optimizer = false keeps none), so it cannot be continued.",
             code="E107",
             tries=(f"oneshot train --model {run.checkpoint_dir(done)}   (a new run from its weights)",),
             kept="Nothing was changed.",

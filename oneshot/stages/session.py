@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -10,16 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from oneshot.config.load import to_dict
-from oneshot.errors import DataError, MachineError, Stopped
+from oneshot.errors import DataError, MachineError, OneshotError, Stopped
 from oneshot.record import RunFolder, check_disk
 from oneshot.stages import graders, loop
-from oneshot.stages.callbacks import Callback, Drawing, Every, Reached, Stopping, Watching, in_order
+from oneshot.stages.callbacks import Callback, Drawing, Dropping, Every, Reached, Stopping, Watching, due, in_order
 from oneshot.stages.display import Display, Eta
 from oneshot.stages.evaluation import measure
 from oneshot.stages.preflight import BaseRate, Health, base_rate, check_base_rate
 from oneshot.stages.probe import Prober
 from oneshot.stages.setup import Setup
-from oneshot.stages.signals import stop_requests, stops_at_once
+from oneshot.stages.signals import Abandoned, stop_requests, stops_at_once
 from oneshot.types import Problem
 
 
@@ -70,8 +72,17 @@ def failing(run: RunFolder) -> Iterator[None]:
         raise unusable(error, run) from error
     finally:
         if state:
+            run.log(_last_words())
             with suppress(MachineError):  # a full disk: what ended the run says so already
                 run.write_status(state=state)
+
+
+def _last_words() -> str:
+    """For the log: what ends the run, with its traceback unless somebody asked for the end."""
+    error = sys.exc_info()[1]
+    said = [error.render() if isinstance(error, OneshotError) else type(error).__name__]
+    traced = [] if isinstance(error, (Stopped, KeyboardInterrupt)) else [traceback.format_exc()]
+    return "\n".join([*said, *traced])
 
 
 def unusable(error: DataError, run: RunFolder) -> DataError:
@@ -104,45 +115,73 @@ def train(session: Session, rate: BaseRate | None) -> None:
         Stopped: after a stop signal, saved (exit 75 or 130).
         HealthAbort: E501, saved.
         DataError: E305 when the reward failed in the middle of a step; the steps before it are saved.
+        MachineError: E201 when memory ran out in the middle of a step, saved likewise; E202, whatever was saved before.
     """
-    run, config, names = session.run, session.setup.config, session.setup.names
+    run, config, shown = session.run, session.setup.config, session.shown
     attempt = run.start_attempt()
     parts = loop.build(session.setup, session.problems, run)
     check_disk(run.path, parts.checkpoints.bytes_needed(parts.learner))
-    steps = config.optim.steps
+    steps, names = config.optim.steps, session.setup.names
+    reached = Reached(parts.curriculum)
 
     def save(step: int) -> None:
         parts.checkpoints.save(step, parts.learner, parts.curriculum, parts.history)
 
-    def evaluate(step: int) -> None:
-        measure(session.setup, session.held_out, run, session.task, f"checkpoint-{step}")
-
-    health = Health(rate_low=rate.interval[0] if rate else 0.0, yes=session.yes)
-    responses = config.rollout.groups * config.rollout.group_size
     with stop_requests() as stop:
         stopping = Stopping(run, stop, save)
-        reached = Reached()
-        callbacks: list[Callback] = [
-            reached,
-            Drawing(run, session.shown, steps, Eta()),
-            Every(config.save.every, steps, save),
-            Watching(run, session.shown, health, responses, save),
-            stopping,
-        ]
-        if session.held_out:
-            callbacks.append(Every(config.evals.every, steps, evaluate))
-        parts = replace(parts, on_step_end=in_order(callbacks))
+        parts = _watched(session, rate, parts, reached, stopping)
         used = {"reward": graders.described(names.verify), "evaluation": graders.described(names.eval_verify)}
-        run.event("attempt", attempt=attempt, steps=steps, **used)
+        run.event("attempt", attempt=attempt, steps=steps, threads=config.model.threads, **used)
         try:
-            with session.shown:
+            with shown:
                 loop.train(parts)
-        except DataError:
-            if reached.step:
-                save(reached.step)
+        except Abandoned:
+            stopping(reached.rewind(), {})
+        except (DataError, MachineError) as error:
+            if error.code != "E202" and parts.learner.intact and (done := reached.rewind()):
+                save(done)
             raise
         stopping(steps, {})  # a signal that came during the last evaluation
     run.write_status(state="running", step=steps, steps=steps)
+
+
+def _watched(
+    session: Session, rate: BaseRate | None, parts: loop.TrainParts, reached: Reached, stopping: Stopping
+) -> loop.TrainParts:
+    """The parts with everything that happens around their steps; a stop signal reaches every inner loop."""
+    run, config, shown, save = session.run, session.setup.config, session.shown, stopping.save
+    steps, every = config.optim.steps, config.evals.every
+
+    def evaluate(step: int) -> None:
+        measure(session.setup, session.held_out, run, session.task, f"checkpoint-{step}")
+
+    def start(step: int) -> None:
+        reached(step, {})
+        recorded = run.metrics()
+        health.recall(recorded, responses)
+        dropping.recall(recorded)
+        if step:
+            shown.note(f"continuing after step {step}")
+        if step and session.held_out and due(step, every, steps):
+            evaluate(step)  # the attempt before may have ended before it had
+
+    responses = config.rollout.groups * config.rollout.group_size
+    health = Health(rate_low=rate.interval[0] if rate else 0.0, yes=session.yes)
+    dropping = Dropping(run, shown, save)
+    callbacks: list[Callback] = [
+        reached,
+        Drawing(run, shown, steps, Eta()),
+        Every(config.save.every, steps, save),
+        dropping,
+        Watching(run, shown, health, responses, save),
+        stopping,
+    ]
+    if session.held_out:
+        callbacks.append(Every(every, steps, evaluate))
+    check = stopping.stop.check
+    session.setup.engine.check = session.setup.eval_engine.check = parts.learner.check = check
+    parts.checkpoints.say = shown.note
+    return replace(parts, on_step_end=in_order(callbacks), on_start=start, check=check, say=shown.note)
 
 
 class Phases:

@@ -8,7 +8,9 @@ from typing import Any
 
 from oneshot.algos import zoo
 from oneshot.algos.algorithm import ALGORITHMS, Algorithm, configured
+from oneshot.algos.credit import less_kl, pooled
 from oneshot.algos.penalty import KLS
+from oneshot.algos.schedule import Schedule
 from oneshot.algos.weighting import WEIGHTINGS
 from oneshot.config.environment import home
 from oneshot.config.schema import AlgorithmConfig, Config
@@ -56,6 +58,7 @@ class Setup:
     """Names plus the loaded policy."""
 
     config: Config
+    """As asked for, with the number of threads in use."""
     names: Names
     policy: Policy
     engine: NativeEngine
@@ -67,25 +70,35 @@ class Setup:
     """Evaluation prompt."""
 
 
-def algorithm_of(config: AlgorithmConfig) -> Algorithm:
-    """The algorithm with its own options and the shared keys. `UsageError` E101, E102, E103 for a wrong name or key."""
+def algorithm_of(config: AlgorithmConfig, *, steps: int = 0) -> Algorithm:
+    """The algorithm with its own options and the shared keys, for a run of `steps` steps.
+
+    Raises:
+        UsageError: E101, E102, E103 for a wrong name or key, E105 for k1 in the loss.
+    """
     algorithm = ALGORITHMS.build(config.name, config.options)
+    credit = pooled(algorithm.credit) if config.pooled else algorithm.credit
     changes: dict[str, Any] = {
+        "credit": less_kl(credit, config.kl_in_reward) if config.kl_in_reward else credit,
         "policy": config.policy,
         "kl": config.kl,
-        "kl_of": KLS.build(config.kl_kind),
         "entropy": config.entropy,
+        "importance_cap": config.importance_cap,
         "updates": config.updates,
     }
+    if config.kl_kind:
+        changes["kl_of"] = KLS.build(config.kl_kind)
     if config.weighting:
         changes["weighting"] = WEIGHTINGS.build(config.weighting)
+    if config.entropy_schedule != "constant":
+        changes["entropy_of"] = Schedule(config.entropy_schedule, config.entropy, config.entropy_final, steps)
     return configured(algorithm, changes)
 
 
 def resolve_names(config: Config) -> Names:
     """Look every name up; raises `UsageError` before anything is loaded. Equal graders are one object."""
     reward, grader = config.reward.name, config.evals.grader or config.reward.name
-    algorithm = algorithm_of(config.algorithm)
+    algorithm = algorithm_of(config.algorithm, steps=config.optim.steps)
     flags = {STRICT: "--reward", grader: "--evals.grader", reward: "--reward"}
     built = {name: graders.build(name, timeout=config.reward.timeout, flag=flag) for name, flag in flags.items()}
     return Names(algorithm=algorithm, verify=built[reward], eval_verify=built[grader], strict=built[STRICT])
@@ -103,7 +116,9 @@ def load_setup(config: Config, names: Names, *, offline: bool, model: str = "", 
     """
     named = config if not model else replace(config, model=replace(config.model, name=model))
     check_memory(named, training=training, available=policies.gpu_memory())
-    policies.set_threads(config.model.threads)
+    # As many as there are now, for good: another number of threads adds in another order.
+    threads = policies.set_threads(config.model.threads)
+    config = replace(config, model=replace(config.model, threads=threads))
     policy = policies.load(
         model or config.model.name,
         home=home(),

@@ -1,4 +1,8 @@
-"""Stop signals. In the training loop the first lets the step finish and be saved, a second Ctrl-C stops at once."""
+"""Stop signals. In the training loop Ctrl-C lets the step finish and be saved; a second Ctrl-C stops at once.
+
+A scheduler's SIGTERM does not wait for the step: at the next token, verdict or micro-batch it is given up, and the last
+finished one is saved.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +20,22 @@ INTERRUPTED = 130
 RUN_ME_AGAIN = 75
 
 
+class Abandoned(Exception):
+    """The running step was given up because a stop signal came; weights, moments and history are the last step's."""
+
+
 class StopRequest:
     """Which signal asked for a stop, if any did."""
 
     def __init__(self) -> None:
         self.signal = 0
+        self.at_once = False
+        """SIGTERM came, first or after a Ctrl-C: the running step is given up."""
+
+    def check(self) -> None:
+        """Raise `Abandoned` where a step may be given up and is to be."""
+        if self.at_once:
+            raise Abandoned
 
     @property
     def exit_code(self) -> int:
@@ -31,8 +46,11 @@ class StopRequest:
         """Remember the first request; a second Ctrl-C interrupts."""
         if self.signal and number == signal.SIGINT:
             raise KeyboardInterrupt
+        self.at_once = self.at_once or number == signal.SIGTERM
         if not self.signal:
-            os.write(2, b"\nstopping after this step and saving; Ctrl-C now stops at once\n")  # print is not reentrant
+            when = b"after this step" if number == signal.SIGINT else b"now"
+            # print is not reentrant
+            os.write(2, b"\nstopping " + when + b" and saving; Ctrl-C now stops without saving\n")
         self.signal = self.signal or number
 
 

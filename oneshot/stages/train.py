@@ -14,8 +14,9 @@ from oneshot.data.problems import BUILTIN, load
 from oneshot.errors import UsageError
 from oneshot.report import page
 from oneshot.stages import demo, graders, resume, say
-from oneshot.stages.display import display
+from oneshot.stages.display import Display, display
 from oneshot.stages.evaluation import measure
+from oneshot.stages.log import Logged
 from oneshot.stages.plan import dry_run
 from oneshot.stages.preflight import BaseRate
 from oneshot.stages.session import Phases, Session, failing, new_run, preflight, train
@@ -33,7 +34,7 @@ def main(request: Request) -> int:
     if config.optim.steps < 1:
         raise UsageError("optim.steps = 0: a run trains for at least one step.", tries=("--steps 1",))
     names = resolve_names(config)
-    shown = display(quiet=request.quiet or request.json, plain=plain())
+    shown: Display = display(quiet=request.quiet or request.json, plain=plain())
     problems = resume.examples(run) if run else training_problems(config, offline=request.offline, say=shown.note)
     warnings = check_answers(names, problems)
     unseen = held_out(config, str(problems[0].meta.get("kind", "")), offline=request.offline)
@@ -46,12 +47,15 @@ def main(request: Request) -> int:
     rate = resume.recorded_rate(run) if run else None
     begun, known = run is not None, run is not None and bool(run.checkpoints())
     run = run or new_run(setup, problems, request.argv)
+    shown = Logged(shown, run)
     session = Session(
         setup=setup, run=run, problems=problems, held_out=unseen, task=_task(config), shown=shown, yes=request.yes
     )  # fmt: skip
     with failing(run):
         if begun:
-            run.write_json("config.json", to_dict(config))
+            for note in resume.rounding(run.config(), to_dict(setup.config)):
+                shown.note(note)
+            run.write_json("config.json", to_dict(setup.config))
         shown.note(f"run folder {run.path}")
         rate = rate if known else preflight(session)
         phases.end("preflight")

@@ -1,8 +1,10 @@
-"""Checkpoints: plain Hugging Face folders, and one rolling state from which a run continues to the bit.
+"""Checkpoints: plain Hugging Face folders, and the states from which a run continues to the bit.
 
-`checkpoints/checkpoint-N` is written first, then `checkpoints/last_state` (optimiser moments and counters) is replaced
-by two renames and names the checkpoint it belongs to; a kill at any point leaves the older pair or the newer one, which
-`restore` finds. There is no random state to save: every random number is keyed by (seed, step, sample).
+A save writes `checkpoints/checkpoint-N` first, then `checkpoints/last_state` (optimiser moments and counters), which
+names the checkpoint it belongs to; what was `last_state` before becomes `previous_state`. Each folder is filled beside
+its place, sealed with checksums and renamed, so a kill at any point leaves whole folders only. `restore` takes the
+newer state that is whole with its checkpoint. There is no random state to save: every random number is keyed by
+(seed, step, sample).
 """
 
 from __future__ import annotations
@@ -11,21 +13,23 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 
+from oneshot._store import folders
 from oneshot.errors import MachineError, UsageError
 from oneshot.history import History
 from oneshot.model import policy as policies
 from oneshot.record import RunFolder
 from oneshot.train.learner import Learner
+from oneshot.train.weights import check_moments, load_weights
 
-OLD_STATE = ".last_state-old"
-"""The state before, for the moment between the two renames that replace it."""
+DAMAGED = ".damaged"
+"""Ending of a folder that was found damaged and set aside."""
 
 
 class Curriculum(Protocol):
@@ -52,12 +56,20 @@ class Checkpoints:
         self.keep = max(keep, 1)
         self.optimizer = optimizer
         self.last_saved = -1
+        self.say: Callable[[str], None] = lambda text: None
+        """Told in a sentence when something damaged was passed over."""
 
     def bytes_needed(self, learner: Learner) -> int:
-        """Disk for one more checkpoint and state beside those kept: weights, and twice that for the moments."""
+        """Disk that the checkpoints may still come to take, beside what they take already.
+
+        At most there are `keep` checkpoints and one being written, and two states (each of two moments a trained
+        number): the older state goes before a third one is written.
+        """
         weights: int = sum(p.numel() * p.element_size() for p in learner.policy.model.parameters())
-        # A new checkpoint and a new state exist beside the old ones until the rename.
-        return weights * (self.keep + 1) + (4 * weights if self.optimizer else 0)
+        moments: int = 2 * sum(p.numel() * p.element_size() for p in learner.parameters)
+        most = weights * (self.keep + 1) + (2 * moments if self.optimizer else 0)
+        there = [path for path in self.run.checkpoints_dir.rglob("*") if DAMAGED not in path.parent.name]
+        return max(0, most - sum(path.stat().st_size for path in there if path.is_file()))
 
     def save(self, step: int, learner: Learner, curriculum: Curriculum, history: History) -> Path:
         """Write checkpoint-`step` (steps done) and the state to continue from; prune old checkpoints."""
@@ -74,89 +86,140 @@ class Checkpoints:
         return self.run.checkpoint_dir(step)
 
     def _prune(self, step: int) -> None:
-        """Keep the last `keep` checkpoints, the one just written, and the one that the last state continues from.
+        """Keep the last `keep` checkpoints up to this one, and those that the states continue from.
 
-        A killed attempt may have left a checkpoint of a later step, so these need not be the last ones.
+        A later one, of a killed attempt, is left alone until the run comes to it.
         """
-        needed = {step, int(self._state().get("step", step))}
-        for old in self.run.checkpoints()[: -self.keep]:
+        needed = {int(state.get("step", step)) for state in map(_read, self._states())}
+        done = [number for number in self.run.checkpoints() if number <= step]
+        for old in done[: -self.keep]:
             if old not in needed:
                 shutil.rmtree(self.run.checkpoint_dir(old))
 
-    def _state(self) -> dict[str, Any]:
-        """What `last_state` says; empty where there is none."""
-        file = self.run.last_state_dir / "state.json"
-        state: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {}
-        return state
+    def _states(self) -> list[Path]:
+        """The states that are there, newest first."""
+        return [path for path in (self.run.last_state_dir, self.run.previous_state_dir) if path.is_dir()]
 
     def _write_state(self, state: dict[str, Any], learner: Learner) -> None:
-        target = self.run.last_state_dir
+        target, previous = self.run.last_state_dir, self.run.previous_state_dir
+        shutil.rmtree(previous, ignore_errors=True)  # makes room: a state is twice as large as the weights
         made = Path(tempfile.mkdtemp(prefix=".last_state-", dir=target.parent))
-        old = target.with_name(OLD_STATE)
         try:
             torch.save(learner.optimizer.state_dict(), made / "optimizer.pt")
             (made / "state.json").write_text(json.dumps(state))
-            shutil.rmtree(old, ignore_errors=True)
+            folders.seal(made)
             if target.exists():
-                os.replace(target, old)
-            os.replace(made, target)
+                os.replace(target, previous)
+            folders.put(made, target)
         except (OSError, RuntimeError) as error:  # torch.save reports a full disk as RuntimeError
             raise MachineError(
                 f"the optimiser state could not be written to {target}: {error}.",
                 code="E202",
-                kept=f"{self.run.checkpoint_dir(state['step'])} is whole.",
+                tries=(f"df -h {target.parent}",),
+                kept=f"{self.run.checkpoint_dir(state['step'])} is whole, and the state saved before it too.",
             ) from error
         finally:
-            if old.exists() and not target.exists():
-                os.replace(old, target)
+            if previous.exists() and not target.exists():
+                with suppress(OSError):  # `restore` does it then
+                    os.replace(previous, target)
             shutil.rmtree(made, ignore_errors=True)
-            shutil.rmtree(old, ignore_errors=True)
+        if self.keep == 1:  # its checkpoint goes, so nothing could continue from it
+            shutil.rmtree(previous, ignore_errors=True)
 
     def _recover(self) -> None:
-        """Undo what a kill while saving left: half-written folders, and a state between its two renames."""
+        """Undo what a kill while saving left: half-written folders, and a moment without a last state."""
         folder, target = self.run.checkpoints_dir, self.run.last_state_dir
-        if (folder / OLD_STATE).is_dir() and not target.exists():
-            os.replace(folder / OLD_STATE, target)
+        if self.run.previous_state_dir.is_dir() and not target.exists():
+            os.replace(self.run.previous_state_dir, target)
         for left in (*folder.glob(".last_state-*"), *folder.glob(".checkpoint-*")):
             shutil.rmtree(left, ignore_errors=True)
 
     def restore(self, learner: Learner, curriculum: Curriculum, history: History) -> int:
-        """Load the last state into the parts and return the first step to do: 0 for a new run.
+        """Load the last whole state into the parts and return the first step to do: 0 for a new run.
+
+        What the run folder records of later steps is moved out of the way (`RunFolder.cut_back`).
 
         Raises:
-            UsageError: E107 when the state is there but its checkpoint is not.
+            UsageError: E107 when there are states but none is whole with its checkpoint, or they are another model's.
         """
         self._recover()
-        state = self._state()
-        if not state:
-            return 0
-        step = int(state["step"])
-        folder = self.run.checkpoint_dir(step)
-        if not folder.is_dir():
-            raise UsageError(f"{folder} is gone, so the run cannot be continued from step {step}.", code="E107")
-        load_weights(learner.policy.model, folder)
-        moments = torch.load(self.run.last_state_dir / "optimizer.pt", map_location="cpu", weights_only=True)
-        learner.optimizer.load_state_dict(moments)
-        learner.version = int(state["version"])
-        curriculum.load_state_dict(state["curriculum"])
-        if self.run.history_path.is_file():
-            history.load_state_dict(History.load(self.run.history_path, before=step).state_dict())
-        self.last_saved = step
+        state, step = self._whole(), 0
+        if state:
+            step = int(state["step"])
+            self._load(state, learner, self.run.checkpoint_dir(step))
+            curriculum.load_state_dict(state["curriculum"])
+            if self.run.history_path.is_file():
+                history.load_state_dict(History.load(self.run.history_path, before=step).state_dict())
+            self.last_saved = step
+        redone = self.run.cut_back(step)
+        if step or redone:
+            self.run.event("resume", step=step, redone=redone)
         return step
 
+    def _load(self, state: dict[str, Any], learner: Learner, checkpoint: Path) -> None:
+        place = self.run.last_state_dir
+        moments = torch.load(place / "optimizer.pt", map_location="cpu", weights_only=True)
+        load_weights(learner.policy.model, checkpoint)
+        check_moments(learner.policy.model, learner.parameters, moments, place)
+        learner.optimizer.load_state_dict(moments)
+        learner.version = int(state["version"])
 
-def load_weights(model: Any, folder: Path) -> None:
-    """Copy a checkpoint's weights into a model in place, so that sampler and learner go on sharing them."""
-    tensors: dict[str, torch.Tensor] = {}
+    def _whole(self) -> dict[str, Any]:
+        """What the newest state says that is as it was written, as its checkpoint is; it then is `last_state`.
+
+        Empty where there is no state at all. What is damaged is renamed, so that nobody takes it for whole.
+        """
+        faults: list[str] = []
+        damaged: list[Path] = []
+        for place in self._states():
+            state, broken = _read(place), [place]
+            if fault := folders.fault(place):
+                faults.append(f"{place.name} {fault}")
+            else:
+                checkpoint = self.run.checkpoint_dir(int(state["step"]))
+                if not (fault := folders.fault(checkpoint)):
+                    self._pass_over(faults, damaged, checkpoint, place)
+                    return state
+                faults.append(f"{checkpoint.name} {fault}")
+                broken = [checkpoint, place]
+            damaged += broken
+        if faults:
+            raise self._none_whole(faults)
+        return {}
+
+    def _pass_over(self, faults: list[str], damaged: list[Path], used: Path, place: Path) -> None:
+        """Set the damaged folders aside, say so, and make `place` the last state."""
+        if not faults:
+            return
+        for path in filter(Path.exists, damaged):
+            aside = path.with_name(path.name + DAMAGED)
+            shutil.rmtree(aside, ignore_errors=True)
+            os.replace(path, aside)
+        os.replace(place, self.run.last_state_dir)
+        self.run.event("damaged", found=faults, used=used.name)
+        self.say(
+            f"warning: {'; '.join(faults)}. The run goes on from {used.name}, saved before it; "
+            f"what is damaged was renamed to *{DAMAGED} and may be deleted."
+        )
+
+    def _none_whole(self, faults: list[str]) -> UsageError:
+        usable = [n for n in self.run.checkpoints() if not folders.fault(self.run.checkpoint_dir(n))]
+        tries = [f"put the files in {self.run.checkpoints_dir} back from a copy"]
+        if usable:
+            weights = self.run.checkpoint_dir(usable[-1])
+            tries.append(f"oneshot train --model {weights}   (a new run from weights that are whole)")
+        return UsageError(
+            f"{self.run.path} cannot be continued: {'; '.join(faults)}.",
+            code="E107",
+            tries=tuple(tries),
+            kept="Every recorded step is kept.",
+        )
+
+
+def _read(place: Path) -> dict[str, Any]:
+    """What a state says; empty where it cannot be read."""
     try:
-        for shard in sorted(folder.glob("*.safetensors")):
-            tensors.update(load_file(shard))
-        missing, unexpected = model.load_state_dict(tensors, strict=False)
-    except (SafetensorError, RuntimeError) as error:  # a damaged file, weights of another shape
-        said = str(error).strip().splitlines()[0]
-        raise UsageError(f"the weights in {folder} cannot be used: {said}", code="E107") from error
-    # A tied output matrix is saved once; anything else missing is damage.
-    tied = set(getattr(model, "_tied_weights_keys", None) or ())
-    if wrong := sorted({*unexpected, *missing} - tied):
-        raise UsageError(f"{folder} does not hold this model's weights: {wrong[:3]}.", code="E107")
-    model.tie_weights()
+        state: dict[str, Any] = json.loads((place / "state.json").read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return state

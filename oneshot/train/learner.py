@@ -8,14 +8,16 @@ code has not run yet (float32 master weights with a bf16 working copy come with 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from oneshot.algos.algorithm import Algorithm, Terms, policy_loss, weights
+from oneshot.algos.credit import spread_before_whitening
 from oneshot.model.logprobs import logprob_and_entropy
 from oneshot.model.policy import Policy
 from oneshot.types import MicroBatch, TokenBatch
@@ -42,9 +44,13 @@ class Learner:
         self.settings = settings
         self.temperature = temperature
         self.version = 0
+        self.check: Callable[[], None] = lambda: None
+        """Called where a step may be given up: before each micro-batch, and before a batch's first optimiser step."""
+        self.intact = True
+        """Whether weights and moments are those of the last finished step; not so while the optimiser steps."""
         self.reference: nn.Module | None = None
-        if algorithm.kl:
-            # The KL term needs the initial weights for the whole run.
+        if "reference" in algorithm.needs:
+            # KL, in the loss or in the reward, needs the initial weights for the whole run.
             self.reference = copy.deepcopy(policy.model).requires_grad_(False)
         self.parameters = [p for p in policy.model.parameters() if p.requires_grad]
         self.optimizer = torch.optim.AdamW(
@@ -57,10 +63,11 @@ class Learner:
         )
 
     def score(self, batch: TokenBatch, needs: frozenset[str]) -> TokenBatch:
-        """The batch with `reference` and `old` log-probs [B, T] where asked for; no gradient."""
+        """The batch where the weights are, with `reference` and `old` log-probs [B, T] where asked for; no gradient."""
+        batch = _moved(batch, self.policy.device)
         with torch.no_grad():
             if "reference" in needs:
-                assert self.reference is not None, "an algorithm that needs the reference was given kl = 0"
+                assert self.reference is not None, "the learner's own algorithm needs no reference"
                 batch = replace(batch, reference_logp_BT=self._scored(batch, self.reference))
             if "old" in needs:
                 batch = replace(batch, old_logp_BT=self._scored(batch, self.policy.model))
@@ -73,19 +80,27 @@ class Learner:
         weights of the first.
         """
         batch, advantages = _moved(batch, self.policy.device), advantages.to(self.policy.device)
+        algorithm = self.algorithm.at(self.version // self.algorithm.updates)
         advantage_BT = advantages[:, None].expand(batch.shape) if advantages.dim() == 1 else advantages
         metrics: dict[str, float] = {}
-        for update in range(self.algorithm.updates):
-            seen = self._step(batch, advantage_BT)
+        for update in range(algorithm.updates):
+            seen = self._step(algorithm, batch, advantage_BT)
             if update:
                 seen["mismatch/logprob"] = metrics["mismatch/logprob"]
             metrics = seen
-        return metrics
+            if seen["dropped"]:
+                break  # the same weights would give the same again
+        self.intact = True
+        spread = spread_before_whitening(algorithm.credit, batch)
+        return metrics if spread is None else {**metrics, "adv_std": spread}
 
-    def _step(self, batch: TokenBatch, advantage_BT: Tensor) -> dict[str, float]:
-        """One optimiser step: accumulate over micro-batches, clip, AdamW."""
-        policy_weight_BT, token_weight_BT = weights(self.algorithm, batch)
-        sums: dict[str, float] = {}
+    def _step(self, algorithm: Algorithm, batch: TokenBatch, advantage_BT: Tensor) -> dict[str, float]:
+        """One optimiser step: accumulate over micro-batches, clip, AdamW.
+
+        Where loss or gradient is not finite nothing is changed, and the metric `dropped` is 1.
+        """
+        policy_weight_BT, token_weight_BT = weights(algorithm, batch)
+        sums: dict[str, float] = {"entropy_coef": algorithm.entropy}
         self.optimizer.zero_grad(set_to_none=True)
         for micro, logp_BT, entropy_BT, entropy1_BT in self._forward(batch, self.policy.model):
             rows = list(micro.rows)
@@ -98,13 +113,19 @@ class Learner:
                 advantage_BT=advantage_BT[rows],
                 old_logp_BT=None if batch.old_logp_BT is None else batch.old_logp_BT[rows],
                 reference_logp_BT=None if batch.reference_logp_BT is None else batch.reference_logp_BT[rows],
+                sampler_logp_BT=batch.sampler_logp_BT[rows],
             )
-            loss, parts = policy_loss(self.algorithm, terms)
+            loss, parts = policy_loss(algorithm, terms)
             loss.backward()
             seen = {"loss": loss.detach(), **parts, **_diagnostics(terms, entropy1_BT, batch.sampler_logp_BT[rows])}
             for name, value in seen.items():
                 sums[name] = sums.get(name, 0.0) + float(value)
         sums["grad_norm"] = self._clip()
+        if not (math.isfinite(sums["loss"]) and math.isfinite(sums["grad_norm"])):
+            self.optimizer.zero_grad(set_to_none=True)
+            return {**sums, "learning_rate": 0.0, "update_norm": 0.0, "dropped": 1.0}
+        self._may_stop()
+        self.intact, sums["dropped"] = False, 0.0
         sums["learning_rate"] = self._learning_rate()
         before = [p.detach().clone() for p in self.parameters]
         self.optimizer.step()
@@ -117,6 +138,7 @@ class Learner:
         decoder, head_VH = model.get_decoder(), model.get_output_embeddings().weight
         device = head_VH.device
         for micro in batch.micro:
+            self._may_stop()
             out = decoder(
                 input_ids=micro.input_ids.to(device),
                 # Always the explicit 4-D mask: restarting positions could be read as packed sequences otherwise.
@@ -138,6 +160,10 @@ class Learner:
             scored_BT[rows] = logp_BT
         return scored_BT
 
+    def _may_stop(self) -> None:
+        if self.intact:
+            self.check()
+
     def _clip(self) -> float:
         limit = self.settings.grad_clip or float("inf")
         return float(torch.nn.utils.clip_grad_norm_(self.parameters, limit))
@@ -151,10 +177,11 @@ class Learner:
 
 
 def _moved(batch: TokenBatch, device: torch.device) -> TokenBatch:
-    """The batch with its [B, T] tensors where the weights are; micro-batches move one by one."""
-    names = ("mask_BT", "sampler_logp_BT", "old_logp_BT", "reference_logp_BT")
-    tensors = {name: getattr(batch, name) for name in names}
-    return replace(batch, **{name: tensor.to(device) for name, tensor in tensors.items() if tensor is not None})
+    """The batch with its own tensors where the weights are; micro-batches move one by one."""
+    tensors: dict[str, Any] = {
+        f.name: value for f in fields(batch) if isinstance(value := getattr(batch, f.name), Tensor)
+    }
+    return replace(batch, **{name: tensor.to(device) for name, tensor in tensors.items()})
 
 
 def _diagnostics(terms: Terms, entropy1_BT: Tensor, sampler_logp_BT: Tensor) -> dict[str, Tensor]:

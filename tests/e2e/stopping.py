@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -18,13 +19,28 @@ def weights(run: RunFolder, step: int) -> bytes:
     return (run.checkpoint_dir(step) / "model.safetensors").read_bytes()
 
 
+def own(key: str) -> bool:
+    """Whether a metric is one of a clock or an attempt, which two equal runs do not share."""
+    return key in ("time", "step_time", "grader/seconds", "attempt") or key.startswith("time/")
+
+
 def recorded(run: RunFolder) -> list[dict[str, Any]]:
     """Every rollout, and every metric that is no time."""
-    own = ("time", "step_time", "grader/seconds", "attempt")
-    metrics = [
-        {k: v for k, v in row.items() if k not in own and not k.startswith("time/")} for row in run.metrics()
-    ]  # fmt: skip
+    metrics = [{k: v for k, v in row.items() if not own(k)} for row in run.metrics()]
     return [*metrics, *(row for step in run.rollout_steps() for row in run.rollouts(step))]
+
+
+def to_the_byte(run: RunFolder) -> dict[str, bytes | list[str]]:
+    """Lines of metrics.jsonl as they stand there without what a clock decides, and whole files."""
+    lines = (run.path / "metrics.jsonl").read_text("utf-8").splitlines()
+    found: dict[str, bytes | list[str]] = {
+        path.relative_to(run.path).as_posix(): path.read_bytes() for path in sorted((run.path / "rollouts").iterdir())
+    }
+    found["metrics"] = [json.dumps({k: v for k, v in json.loads(line).items() if not own(k)}) for line in lines]
+    found["history"] = run.history_path.read_bytes()
+    found["state"] = (run.last_state_dir / "state.json").read_bytes()
+    found["weights"] = weights(run, run.checkpoints()[-1])
+    return found
 
 
 def resume(oneshot: OneShot, run: RunFolder, *more: str, yes: bool = True) -> Told:

@@ -80,6 +80,25 @@ def test_stopped_by_a_signal(processes: dict[str, Process], oneshot: OneShot, na
     assert [row["attempt"] for row in run.metrics()] == [1] * steps + [2] * 2
 
 
+def test_a_stop_signal_does_not_wait_for_a_step_of_many_minutes(tiny: Path, tmp_path: Path, root: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1", "ONESHOT_HOME": str(tmp_path)}
+    command = [sys.executable, "-m", "oneshot", "train", "--model", str(tiny), "--example", "2 + 3?", "--answer", "5"]
+    command += ["--reward", "number", "--allow-unsolved", "--model.threads", "1", "--json", "--yes", "--steps", "2"]
+    command += ["--rollout.groups", "5000", "--rollout.max-new-tokens", "60", "--out", "runs"]
+    process = subprocess.Popen(
+        command, env=environment, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    for _ in range(2400):
+        assert process.poll() is None, process.communicate()
+        if any('"kind": "attempt"' in path.read_text() for path in tmp_path.glob("runs/*/events.jsonl")):
+            break
+        time.sleep(0.05)
+    process.terminate()
+    out, err = process.communicate(timeout=60)  # the step would take many minutes
+    assert process.returncode == 75, err
+    assert json.loads(out)["message"].startswith("stopped by a stop signal before the end of step 1; ")
+
+
 def test_killed_between_or_inside_steps(processes: dict[str, Process], oneshot: OneShot) -> None:
     process = processes["sigkill"]
     run = run_of(process)

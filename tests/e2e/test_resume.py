@@ -66,7 +66,8 @@ def test_a_stop_signal_saves_the_step_and_the_run_goes_on_to_the_bit(
         told = train("--steps", "5", *SAME)
     assert told.code == code
     run = RunFolder.open("latest", Path("runs"))
-    assert "stopping after this step and saving" in told.err
+    when = "now" if kind == signal.SIGTERM else "after this step"
+    assert f"stopping {when} and saving" in told.err
     assert f"\nstopped by {why} after step 2; everything up to it is saved in {run.path}.\n" in told.err
     assert f"try: oneshot train --resume {run.path}\n" in told.err
     assert run.status()["state"] == "stopped"

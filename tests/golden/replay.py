@@ -12,8 +12,8 @@ from oneshot.algos.algorithm import configured
 from oneshot.algos.zoo import ALGORITHMS
 from oneshot.data.packing import pack
 from oneshot.model.policy import Policy
-from oneshot.train.checkpoint import load_weights
 from oneshot.train.learner import AdamWSettings, Learner
+from oneshot.train.weights import load_weights
 from oneshot.types import Completion, Group, Problem
 from tests.tiny import tokenizer
 

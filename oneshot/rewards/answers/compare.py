@@ -15,7 +15,8 @@ from oneshot.rewards.answers.equality import equal
 from oneshot.rewards.answers.evaluate import TooBig
 from oneshot.rewards.answers.shapes import Shape, Value, Words
 from oneshot.rewards.answers.structure import read
-from oneshot.rewards.answers.text import MAX_ANSWER, NEVER, compact
+from oneshot.rewards.answers.text import MAX_ANSWER, NEVER, clean, compact
+from oneshot.rewards.answers.units import STOP, words_of
 
 
 class Decision(NamedTuple):
@@ -37,7 +38,7 @@ def same(answer: str, reference: str) -> Decision:
         return Decision(False, "text")
     if given == wanted:
         return Decision(True, "text")
-    choice = _choice(given, wanted)
+    choice = _choice(answer, reference)
     if choice is not None:
         return Decision(choice, "text")
     first, second = numbers.parse(answer), numbers.parse(reference)
@@ -100,22 +101,34 @@ def _means_something(plain: str) -> bool:
     return plain.lower() not in NEVER and any(c.isalnum() or c == "\\" for c in plain)
 
 
+MAX_CHOICE = 200
 _LETTER = re.compile(r"\(?([A-J])\)?[.:]?")
-_LETTER_WITH_VALUE = re.compile(r"\(([A-J])\)[.:]?.+|([A-J])(?:\)|[.:] ?)\s*\S.*")
+_LETTER_WITH_VALUE = re.compile(
+    r"(?:\(([A-J])\)(?:[.:]| (?=[^-+])|(?=[0-9\\$]))|([A-J])(?:\)|[.:])) ?([^-+*/^=,<>|! ].*)"
+)
+_HEDGES = STOP - {"the", "is", "answer"}
 
 
-def _choice(given: str, wanted: str) -> bool | None:
+def _choice(answer: str, reference: str) -> bool | None:
     """Multiple-choice letters: `C`, `(C)`, `C.` and `(C) 14` are the same; None unless one side is a letter alone."""
-    first, second = _letter_of(given), _letter_of(wanted)
+    if len(answer) > MAX_CHOICE or len(reference) > MAX_CHOICE:
+        return None
+    first, second = _letter_of(answer), _letter_of(reference)
+    given, wanted = _plain(answer), _plain(reference)
     if not first or not second or not (_LETTER.fullmatch(given) or _LETTER.fullmatch(wanted)):
         return None
     marked = any(mark in given + wanted for mark in "().:")
     return first == second if marked or len(given) == len(wanted) == 1 else None
 
 
-def _letter_of(plain: str) -> str:
-    plain = plain.replace("\\text{", "").replace("\\mathrm{", "").replace("}", "")
-    if len(re.findall(r"\([A-J]\)", plain)) > 1 or re.search(r"(?<![A-Za-z])(?:or|and)(?![A-Za-z])", plain):
-        return ""  # hedging
-    match = _LETTER.fullmatch(plain) or _LETTER_WITH_VALUE.fullmatch(plain)
-    return next((g for g in match.groups() if g), "") if match else ""
+@lru_cache(maxsize=4096)
+def _letter_of(text: str) -> str:
+    r"""The letter an answer names, alone or before its value, `(C) 14`; empty for anything else, two letters too."""
+    bare = re.sub(r"\\(?:text(?:bf|rm|it)?|mathrm|mathbf)|[{}]", "", clean(text)).strip()
+    alone = _LETTER.fullmatch(bare)
+    if alone:
+        return alone[1]
+    valued = _LETTER_WITH_VALUE.fullmatch(bare)
+    if not valued or re.search(r"(?<![A-Za-z\\])[A-J](?![A-Za-z])", valued[3]) or _HEDGES & set(words_of(valued[3])):
+        return ""
+    return valued[1] or valued[2]

@@ -91,11 +91,12 @@ NUMBER_WORDS = {
 
 def _loosely(text: str) -> str:
     r"""What is not read as mathematics, without what cannot change it: `4:40\text{ a.m.}` is `4:40 am`."""
-    return re.sub(r"\\(?:text|mathrm)|[{}\s~]|(?<![0-9])\.|\.(?![0-9])", "", text).lower()
+    bare = re.sub(r"\\(?:text|mathrm)|[{}\s~]|(?<![0-9])\.|\.(?![0-9])", "", text)
+    return bare.lower() if re.match(r"[0-9]{1,2}:[0-9]{2}", bare) else bare
 
 
 def _letters(text: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", text.lower())
+    return re.sub(r"[^a-z0-9-]", "", text.lower())
 
 
 # Values.
@@ -105,7 +106,7 @@ def equal_values(a: Value, b: Value) -> bool | None:
     """Two values, with the conventions for percent signs, rounded decimals and letters that may be a unit."""
     if a.percent != b.percent:
         signed, plain = (a, b) if a.percent else (b, a)
-        hundredth = Node("mul", (signed.node, number(Fraction(1, 100))))
+        hundredth = _hundredth(signed.node)
         found = [_equal_nodes(signed.node, plain.node), _equal_nodes(hundredth, plain.node)]
         return True if any(found) else None if None in found else False
     found_here = _equal_nodes(a.node, b.node)
@@ -115,6 +116,14 @@ def equal_values(a: Value, b: Value) -> bool | None:
         if not variables(other) and _equal_nodes(bare, other):
             return True
     return found_here
+
+
+def _hundredth(node: Node) -> Node:
+    """A hundredth of a tree; of a written decimal, a decimal with two places more."""
+    decimal = _numeral_of(node)
+    if decimal is None:
+        return Node("mul", (node, number(Fraction(1, 100))))
+    return decimal._replace(value=decimal.value / 100, places=decimal.places + 2)
 
 
 def _equal_nodes(a: Node, b: Node) -> bool | None:
@@ -155,7 +164,7 @@ def _lists(a: Shape, b: Shape) -> bool | None:
     """Every item of one has its own in the other. Open where only items that cannot be told apart would complete it."""
     if not (isinstance(a, Many) and isinstance(b, Many)):
         return False
-    if len(a.items) != len(b.items):
+    if len(a.items) != len(b.items) or _labels_lost(a, b) or _labels_lost(b, a):
         return False
     verdicts: dict[tuple[int, int], bool | None] = {}
 
@@ -167,6 +176,12 @@ def _lists(a: Shape, b: Shape) -> bool | None:
     if _matched(len(a.items), lambda i, j: verdict(i, j) is True):
         return True
     return None if _matched(len(a.items), lambda i, j: verdict(i, j) is not False) else False
+
+
+def _labels_lost(a: Many, b: Many) -> bool:
+    """Whether one side names different variables, `x=1, y=2`, and the other none: its order would have to count."""
+    names = {str(i.sides[0]) for i in a.items if isinstance(i, Relation) and i.ops == ("=",)}
+    return len(names) > 1 and not any(isinstance(i, Relation) for i in b.items)
 
 
 def _matched(n: int, fits: Callable[[int, int], bool]) -> bool:
@@ -214,12 +229,30 @@ def _matrices(a: Matrix | None, b: Matrix | None) -> bool | None:
 
 
 def _ratios(a: Ratio, b: Ratio) -> bool | None:
-    """`2:4` is `1:2`: every part of one times the first of the other."""
+    """`2:4` is `1:2`: crosswise products agree and zeros stand at the same places. `4:30` may be a time: only itself."""
     if len(a.parts) != len(b.parts):
         return False
-    first, second = a.parts[0], b.parts[0]
+    if _is_time(a) or _is_time(b):
+        return every([equal_nodes(x, y) for x, y in zip(a.parts, b.parts, strict=True)])
+    n = len(a.parts)
     crossed = [
-        equal_nodes(Node("mul", (x, second)), Node("mul", (y, first)))
-        for x, y in zip(a.parts, b.parts, strict=True)
-    ]  # fmt: skip
-    return every(crossed)
+        equal_nodes(Node("mul", (a.parts[i], b.parts[j])), Node("mul", (a.parts[j], b.parts[i])))
+        for i in range(n)
+        for j in range(i)
+    ]
+    zeros = [equal_nodes(x, ZERO) == equal_nodes(y, ZERO) for x, y in zip(a.parts, b.parts, strict=True)]
+    return every([*crossed, *zeros])
+
+
+def _is_time(ratio: Ratio) -> bool:
+    minutes = ratio.parts[-1]
+    return (
+        len(ratio.parts) == 2
+        and minutes.op == "num"
+        and minutes.places < 0
+        and minutes.digits == 2
+        and minutes.value < 60
+    )
+
+
+ZERO = number(0)

@@ -59,7 +59,7 @@ def matrix(tokens: Sequence[Token]) -> Matrix | None:
         return None
     start = starts[0]
     end = closing(tokens, start)
-    factor = parse(_times_dropped(tokens[:start])) if start else None
+    factor = _factor(tokens[:start]) if start else None
     rest = tokens[end + 1 :]
     if len(starts) > 1 or "cases" in tokens[start].text:
         raise Unreadable("not one matrix")
@@ -67,6 +67,8 @@ def matrix(tokens: Sequence[Token]) -> Matrix | None:
     if tokens[start].text == "matrix:array" and body and body[0].text == "{":
         body = body[closing(body, 0) + 1 :]
     rows = tuple(tuple(_cell(c, factor) for c in _cells(row)) for row in _rows(body) if row)
+    if len({len(row) for row in rows}) > 1:
+        raise Unreadable("rows of different lengths")
     if [t.text for t in rest] in (["^", "T"], ["^", "{", "T", "}"]):
         rows = tuple(zip(*rows, strict=True))
     elif rest:
@@ -74,9 +76,11 @@ def matrix(tokens: Sequence[Token]) -> Matrix | None:
     return Matrix(rows)
 
 
-def _times_dropped(tokens: Sequence[Token]) -> Sequence[Token]:
-    """A sign alone before a matrix is a factor of one."""
-    return [*tokens, Token("number", "1", Fraction(1), digits=1)] if tokens[-1].text in ("-", "+") else tokens
+def _factor(tokens: Sequence[Token]) -> Node:
+    """What stands before a matrix, as its factor; a sign alone is a factor of one, a sum is none."""
+    if any(tokens[i].text in ("+", "-") for i in top_level(tokens) if i):
+        raise Unreadable("a sum with a matrix")
+    return parse([*tokens, Token("number", "1", Fraction(1), digits=1)] if tokens[-1].text in ("-", "+") else tokens)
 
 
 def _rows(tokens: Sequence[Token]) -> list[Sequence[Token]]:

@@ -6,8 +6,10 @@ import functools
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from oneshot.rewards.answers.evaluate import approximate
+from oneshot.rewards.answers.evaluate import TooBig, approximate
 from oneshot.rewards.answers.values import Valued, agree
+
+MAX_PIECES = 64
 
 
 class End(NamedTuple):
@@ -74,8 +76,12 @@ def intersection(a: Sequence[Piece], b: Sequence[Piece]) -> list[Piece]:
             low = p.low if order > 0 or (order == 0 and not p.low.closed) else q.low
             order = compare(p.high, q.high)
             high = p.high if order < 0 or (order == 0 and not p.high.closed) else q.high
-            out.append(Piece(low, high))
-    return [p for p in out if _holds(p)]
+            piece = Piece(low, high)
+            if _holds(piece):
+                out.append(piece)
+            if len(out) > MAX_PIECES:
+                raise TooBig
+    return out
 
 
 def _holds(piece: Piece) -> bool:

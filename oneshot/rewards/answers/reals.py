@@ -10,6 +10,7 @@ from fractions import Fraction
 
 from oneshot.rewards.answers.evaluate import TooBig
 from oneshot.rewards.answers.pieces import HIGHEST, LINE, LOWEST, End, Piece, compare, complement, intersection, merged
+from oneshot.rewards.answers.relations import is_name
 from oneshot.rewards.answers.shapes import FLIPPED, INEQUALITIES, Bracketed, Many, Relation, Sets, Shape, Value
 from oneshot.rewards.answers.tree import Node, negated, number
 from oneshot.rewards.answers.values import at, constant, has_constant, is_real, variables
@@ -21,9 +22,20 @@ class NotReals(Exception):
     """The shape is no set of reals with constant ends. Never leaves this module."""
 
 
+def _spoken_of(shape: Shape) -> frozenset[str]:
+    """The variables that the relations of a shape are about."""
+    if isinstance(shape, Relation):
+        sides = [s.node for s in shape.sides if isinstance(s, Value) and not _is_line(s)]
+        return frozenset(name for node in sides for name in variables(node))
+    parts = shape.items if isinstance(shape, Many) else shape.parts if isinstance(shape, Sets) else ()
+    return frozenset(name for part in parts for name in _spoken_of(part))
+
+
 def as_reals(shape: Shape) -> tuple[Piece, ...] | None:
     """The pieces of a shape in normal form, or None where it is no such set."""
     try:
+        if len(_spoken_of(shape)) > 1:
+            return None
         return merged(_pieces(shape))
     except (NotReals, TooBig):
         return None
@@ -58,6 +70,8 @@ def _infinity(shape: Shape) -> int:
 def _end(shape: Shape, closed: bool) -> End:
     infinite = _infinity(shape)
     if infinite:
+        if closed:
+            raise NotReals
         return End(infinite, None, False)
     if not isinstance(shape, Value) or shape.percent or variables(shape.node) or has_constant(shape.node, "i"):
         raise NotReals
@@ -72,7 +86,8 @@ def _pieces(shape: Shape) -> list[Piece]:
         if len(shape.items) != 2:
             raise NotReals
         low, high = _end(shape.items[0], shape.opening == "["), _end(shape.items[1], shape.closing == "]")
-        if compare(low, high) > 0:
+        order = compare(low, high)
+        if order > 0 or (order == 0 and not (low.closed and high.closed)):
             raise NotReals  # a pair of coordinates
         return [Piece(low, high)]
     if isinstance(shape, Relation):
@@ -99,7 +114,7 @@ def _several(shape: Many) -> list[Piece]:
     for part in parts:
         both = intersection(both, part)
     # `x < 1, x > 3` lists alternatives: together they would say nothing.
-    return both or [p for part in parts for p in part]
+    return both if both or shape.kind == "and" else [p for part in parts for p in part]
 
 
 def _joined(shape: Sets) -> list[Piece]:
@@ -114,17 +129,18 @@ def _joined(shape: Sets) -> list[Piece]:
 
 def _solved(relation: Relation) -> list[Piece]:
     r"""The reals that satisfy an inequality or a chain of them, linear in one variable; `x \in S` is S."""
-    if relation.ops == ("in",):
-        return _pieces(relation.sides[1])
-    if relation.ops == ("notin",):
-        return complement(_pieces(relation.sides[1]))
+    if relation.ops in (("in",), ("notin",)):
+        if not is_name(relation.sides[0]):
+            raise NotReals
+        inner = _pieces(relation.sides[1])
+        return inner if relation.ops == ("in",) else complement(inner)
     names = {name for side in relation.sides for name in _names(side)}
     if len(names) != 1:
         raise NotReals
     name = names.pop()
     pieces = list(LINE)
     for op, left, right in zip(relation.ops, relation.sides, relation.sides[1:], strict=False):
-        pieces = intersection(pieces, _half_line(op, left, right, name))
+        pieces = list(merged(intersection(pieces, _half_line(op, left, right, name))))
     return pieces
 
 
@@ -155,6 +171,8 @@ def _half_line(op: str, left: Shape, right: Shape, name: str) -> list[Piece]:
 
 def _around(op: str, inner: Value, far: Value, name: str) -> list[Piece]:
     """`|g| < c` is `-c < g` and `g < c`; `|g| > c` is `g < -c` or `g > c`."""
+    while inner.node.op == "abs":
+        inner = Value(inner.node.args[0])
     below = _half_line(FLIPPED[op], inner, Value(negated(far.node)), name)
     above = _half_line(op, inner, far, name)
     return intersection(below, above) if op in ("<", "<=") else [*below, *above]

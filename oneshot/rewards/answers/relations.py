@@ -26,13 +26,13 @@ def unlabelled(shape: Shape, equal: Equal) -> Shape:
     if not isinstance(shape, Relation) or any(op not in ("=", "in", "approx") for op in shape.ops):
         return shape
     if shape.ops == ("in",):
-        return shape.sides[1]
+        return shape.sides[1] if is_name(shape.sides[0]) else shape
     if len(shape.ops) > 1 or shape.ops == ("approx",):
         return _chain(shape, equal)
     left, right = shape.sides
-    if _is_label(left, right) or (not _lettered(left) and not _lettered(right) and equal(left, right)):
+    if is_label(left, right) or (not _lettered(left) and not _lettered(right) and equal(left, right)):
         return right
-    return left if _is_label(right, left) and isinstance(right, Value) and right.node.op == "var" else shape
+    return left if is_label(right, left) and isinstance(right, Value) and right.node.op == "var" else shape
 
 
 def _lettered(shape: Shape) -> bool:
@@ -42,7 +42,7 @@ def _lettered(shape: Shape) -> bool:
 def _chain(shape: Relation, equal: Equal) -> Shape:
     """`x = 2+3 = 5` and `10/4 = 2.5` state one value several times; behind an approximation stands no answer."""
     sides = list(shape.sides)
-    if _is_label(sides[0], sides[1]):
+    if is_label(sides[0], sides[1]):
         sides = sides[1:]
     for k, op in enumerate(shape.ops[len(shape.sides) - len(sides) :]):
         if op == "approx":
@@ -53,11 +53,12 @@ def _chain(shape: Relation, equal: Equal) -> Shape:
     return shape
 
 
-def _is_label(left: Shape, right: Shape) -> bool:
+def is_label(left: Shape, right: Shape) -> bool:
+    """Whether the left side of an equation only names what is on the right."""
     if isinstance(left, Words):
         return True
     if isinstance(left, Bracketed):
-        return all(isinstance(i, Value) and i.node.op == "var" for i in left.items)
+        return is_name(left) and isinstance(right, (Bracketed, Many, Words)) and _as_long(left, right)
     if not isinstance(left, Value):
         return False
     node = left.node
@@ -69,10 +70,22 @@ def _is_label(left: Shape, right: Shape) -> bool:
     parts = node.args if node.op == "mul" else ()
     if not parts or any(p.op != "var" for p in parts):
         return False
-    names = [p.name for p in parts]
-    segment = all(n[:1].isupper() for n in names) and not inside
-    function = len(names) == 2 and names[0] in "fghFGHPpqyNuvwrsST" and names[0] not in inside
-    return segment or function
+    # The length of a segment, AB = 5.
+    return len(parts) == 2 and all(p.name[:1].isupper() for p in parts) and not inside
+
+
+def is_name(shape: Shape) -> bool:
+    """A variable, or a tuple of variables in alphabetical order."""
+    if isinstance(shape, Bracketed):
+        names = [i.node.name for i in shape.items if isinstance(i, Value) and i.node.op == "var"]
+        return len(names) == len(shape.items) and names == sorted(names)
+    return isinstance(shape, Value) and shape.node.op == "var"
+
+
+def _as_long(left: Bracketed, right: Shape) -> bool:
+    if isinstance(right, Bracketed):
+        return len(right.items) == len(left.items)
+    return isinstance(right, Many) and all(_as_long(left, item) for item in right.items)
 
 
 def same_relations(a: Shape, b: Shape, equal: Equal) -> bool | None:

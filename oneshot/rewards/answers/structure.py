@@ -5,11 +5,13 @@ Bracket-aware: separators and relations count at the top level only. A leaf goes
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 
 from oneshot.rewards.answers.brackets import closing, cut, top_level
 from oneshot.rewards.answers.leaves import matrix, value
+from oneshot.rewards.answers.relations import is_label
 from oneshot.rewards.answers.shapes import RELATIONS, Bracketed, Many, Ratio, Relation, Sets, Shape, Value, Words
 from oneshot.rewards.answers.text import clean, compact
 from oneshot.rewards.answers.tokens import Token, Unreadable, tokenize
@@ -37,8 +39,9 @@ def _several(tokens: Sequence[Token], depth: int) -> Shape:
         raise Unreadable("nothing")
     if len(tokens) == 1 and tokens[0].kind == "text" and any(c.isdigit() for c in tokens[0].text):
         return _several(tokenize(tokens[0].text), depth + 1)  # \text{62 cm}
-    if all(t.kind in ("text", "word") or t.text in ("-", "'", ".", "!") for t in tokens) and _is_text(tokens):
-        return Words(" ".join(w for t in tokens for w in words_of(t.text)), plain=True)
+    wordy = all(t.kind in ("text", "word") or t.text in ("-", "'", ".", "!") for t in tokens)
+    if wordy and not tokens[0].text.strip().startswith("-") and _is_text(tokens):
+        return Words(" ".join(_words(t) for t in tokens).strip(), plain=True)
     parts, kind = _split_list(tokens)
     if len(parts) == 1:
         return _single(parts[0], depth)
@@ -47,9 +50,14 @@ def _several(tokens: Sequence[Token], depth: int) -> Shape:
     return _listed(tuple(_single(part, depth) for part in parts), kind)
 
 
+def _words(token: Token) -> str:
+    """The words of a token, in lower case; a hyphen stays, since `a-b` is not `ab`."""
+    return "-" if token.text == "-" else " ".join(re.findall(r"[a-z]+|-", token.text.lower()))
+
+
 def _is_text(tokens: Sequence[Token]) -> bool:
     """Words, and not the product of letters that `ab` is."""
-    return any(t.kind == "text" or len(t.text) > 3 for t in tokens) or len(tokens) > 1 or tokens[0].text.lower() in (
+    return any(t.kind == "text" or len(t.text) > 3 or (len(t.text) == 3 and t.text.isupper()) for t in tokens) or len(tokens) > 1 or tokens[0].text.lower() in (
         "yes", "no", "odd", "one", "two", "six", "ten", "red", "sun", "mon", "tue", "wed", "thu", "fri", "sat",
     )  # fmt: skip
 
@@ -60,7 +68,8 @@ def _listed(items: tuple[Shape, ...], kind: str) -> Shape:
     for item in items:
         flat.extend(item.items if isinstance(item, Many) and item.kind == "pm" else [item])
     first = flat[0]
-    if isinstance(first, Relation) and first.ops == ("=",) and not any(isinstance(i, Relation) for i in flat[1:]):
+    named = isinstance(first, Relation) and first.ops == ("=",) and is_label(first.sides[0], first.sides[1])
+    if named and isinstance(first, Relation) and not any(isinstance(i, Relation) for i in flat[1:]):
         flat[0] = first.sides[1]
     return Many(tuple(flat), kind)
 
@@ -127,6 +136,7 @@ def _single(tokens: Sequence[Token], depth: int) -> Shape:
     related = [i for i in places if tokens[i].kind == "op" and tokens[i].text in RELATIONS]
     if related:
         return _relation(tokens, related, depth)
+    tokens = _minus_as_setminus(tokens, places)
     joined = [i for i in places if tokens[i].text in ("cup", "cap", "setminus")]
     if joined:
         ops = {tokens[i].text for i in joined}
@@ -139,6 +149,16 @@ def _single(tokens: Sequence[Token], depth: int) -> Shape:
             raise Unreadable("a time of day")
         return Ratio(tuple(value(p).node for p in cut(tokens, ratio)))
     return _bracketed(tokens, depth) or matrix(tokens) or _leaf(tokens)
+
+
+def _minus_as_setminus(tokens: Sequence[Token], places: Sequence[int]) -> Sequence[Token]:
+    r"""`\mathbb{R} - \{2\}` takes a set away."""
+    return [
+        t._replace(text="setminus")
+        if t.text == "-" and i and i in places and tokens[i + 1 : i + 2] and tokens[i + 1].text == "\\{"
+        else t
+        for i, t in enumerate(tokens)
+    ]
 
 
 def _plus_and_minus(tokens: Sequence[Token], depth: int) -> Shape:
@@ -157,13 +177,35 @@ def _relation(tokens: Sequence[Token], places: Sequence[int], depth: int) -> Sha
 
 def _side(tokens: Sequence[Token], depth: int) -> Shape:
     r"""A side of a relation; `f(x)`, `\angle ABC`, `\text{Area}` are labels, kept as words where they are no value."""
+    if _is_application(tokens):
+        return Words("".join(t.text for t in tokens), plain=True)
     try:
         return _several(tokens, depth + 1)
     except Unreadable:
-        label = all(t.kind in ("name", "text", "word", "command", "op", "open", "close") for t in tokens)
-        if (label and tokens[0].text in ("angle", "triangle")) or tokens[0].kind in ("text", "word"):
+        known = all(t.kind in ("name", "text", "word", "command", "op", "open", "close") for t in tokens)
+        said = [w for t in tokens if t.kind in ("text", "word") for w in words_of(t.text)]
+        if (known and tokens[0].text in ("angle", "triangle")) or (said and not NEVER_IN_LABELS & set(said)):
             return Words(" ".join(t.text for t in tokens), plain=True)
         raise
+
+
+NEVER_IN_LABELS = frozenset(
+    ["not", "if", "no", "twice", "half", "wrong", "incorrect", "maybe", "or", "unless", "except", "never"]
+)
+
+
+def _is_application(tokens: Sequence[Token]) -> bool:
+    """`f(x)`, `N(n)`, `S(2)`: a letter and a bracket with letters or a number alone."""
+    if (
+        len(tokens) < 4
+        or tokens[0].kind != "name"
+        or tokens[1].text != "("
+        or tokens[1].spaced
+        or tokens[-1].text != ")"
+    ):
+        return False
+    inner = tokens[2:-1]
+    return all(t.kind in ("name", "number") if i % 2 == 0 else t.text == "," for i, t in enumerate(inner))
 
 
 def _bracketed(tokens: Sequence[Token], depth: int) -> Shape | None:

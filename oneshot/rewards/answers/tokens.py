@@ -63,7 +63,7 @@ CLOSES = dict(zip(_OPEN, _CLOSE, strict=True))
 _TOKEN = re.compile(
     r"(?P<space>\s+)"
     r"|(?P<number>(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][-+]?[0-9]++(?![0-9A-Za-z.]))?)"
-    r"|\\(?:text|mathrm)\s?\{(?P<text>[^{}]*)\}"
+    r"|\\(?:text|mathrm)\s?\{(?P<text>(?:[^{}]|\{[^{}]*\})*)\}"
     r"|\\(?P<env>begin|end)\s?\{(?P<envname>[A-Za-z]+)\*?\}"
     r"|\\(?P<command>[A-Za-z]+)|(?P<row>\\\\)|(?P<escaped>\\.)"
     r"|(?P<word>[A-Za-z]+)|(?P<double>\*\*|<=|>=|!=|==|=<|=>|->)|(?P<char>.)",
@@ -97,6 +97,15 @@ def tokenize(text: str) -> list[Token]:
         last = tokens[-1].kind if tokens else ""
         depth += (last == "open" and tokens[-1].text != "{") - (last == "close" and tokens[-1].text != "}")
         spaced = False
+    return _units_named_like_functions(tokens)
+
+
+def _units_named_like_functions(tokens: list[Token]) -> list[Token]:
+    """`5 min`, `5 sec`, `12 in.` behind a number: nothing that a function or `in` could work on follows."""
+    for i in range(1, len(tokens)):
+        plain = tokens[i].text in ("min", "sec", "in") and tokens[i].spaced and tokens[i - 1].kind == "number"
+        if plain and (i + 1 == len(tokens) or tokens[i + 1].text in ("/", "^", ".", "*")):
+            tokens[i] = Token("word", tokens[i].text, spaced=True)
     return tokens
 
 

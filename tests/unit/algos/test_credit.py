@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from oneshot.algos.credit import centred, z_scored
+from oneshot.algos.credit import centred, leave_one_out, relative_to_mean, z_scored
 from oneshot.types import TokenBatch
 
 Credit = Callable[[TokenBatch], Tensor]
-CREDITS = [centred, z_scored]
+CREDITS = [centred, z_scored, leave_one_out, relative_to_mean]
 REWARDS = st.one_of(st.sampled_from([0.0, 1.0]), st.floats(-100, 100, width=32))
 
 
@@ -52,6 +52,30 @@ def test_z_scored_by_hand(correct: int, right: float, wrong: float) -> None:
 
 def test_centred_by_hand() -> None:
     assert centred(of_eight(1)).tolist() == [0.875, *[-0.125] * 7]
+
+
+# r = (1, 0⁷): 1·(8/7)·(7/8) = 1 and −1/8·8/7 = −1/7. Half right: 1/2·8/7 = 4/7. Alone there is nobody to compare with.
+@pytest.mark.parametrize(("correct", "right", "wrong"), [(1, 1.0, -1 / 7), (4, 4 / 7, -4 / 7), (7, 1 / 7, -1.0)])
+def test_leave_one_out_by_hand(correct: int, right: float, wrong: float) -> None:
+    found = leave_one_out(of_eight(correct)).tolist()
+    assert found == pytest.approx([right] * correct + [wrong] * (8 - correct))
+    assert leave_one_out(scored([3.0], [0])).tolist() == [0.0]
+
+
+def test_leave_one_out_is_the_reward_less_the_mean_of_the_others() -> None:
+    rewards = [0.3, 1.0, 0.0, 0.5, 0.25]
+    expected = [r - (sum(rewards) - r) / 4 for r in rewards]
+    assert leave_one_out(scored(rewards, [0] * 5)).tolist() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("correct", "right", "wrong"), [(1, 7.0, -1.0), (4, 1.0, -1.0), (8, 0.0, 0.0), (0, 0.0, 0.0)])
+def test_relative_to_mean_by_hand(correct: int, right: float, wrong: float) -> None:
+    found = relative_to_mean(of_eight(correct)).tolist()
+    assert found == pytest.approx([right] * correct + [wrong] * (8 - correct))
+
+
+def test_relative_to_mean_is_zero_where_the_mean_is_not_positive() -> None:
+    assert relative_to_mean(scored([1.0, -2.0, -1.0, 2.0], [0, 0, 1, 1])).tolist() == pytest.approx([0, 0, -3, 3])
 
 
 @pytest.mark.parametrize("credit", CREDITS)

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oneshot.algos.weighting import WEIGHTINGS, fixed_length, sequence_mean, token_mean
+from oneshot.algos.weighting import WEIGHTINGS, fixed_length, per_row, sequence_mean, token_mean
 
 LENGTHS = st.lists(st.integers(1, 9), min_size=1, max_size=8)
 
@@ -22,6 +22,7 @@ def mask_of(lengths: list[int]) -> torch.Tensor:
         (token_mean, [[0.25, 0, 0], [0.25, 0.25, 0.25]]),
         (sequence_mean, [[0.5, 0, 0], [1 / 6, 1 / 6, 1 / 6]]),  # 1 / (2 rows · own length)
         (fixed_length, [[0.05, 0, 0], [0.05, 0.05, 0.05]]),  # 1 / (2 rows · limit 10)
+        (per_row, [[0.5, 0, 0], [0.5, 0.5, 0.5]]),  # 1 / 2 rows, whatever the length
     ],
 )
 def test_by_hand(weighting: object, expected: list[list[float]]) -> None:

@@ -27,6 +27,22 @@ def refused(*words: str) -> UsageError:
     return caught.value
 
 
+@pytest.mark.parametrize(
+    ("word", "way"),
+    [
+        ("--epsilon=0.2", "Here it is algorithm.clip_low and algorithm.clip_high"),
+        ("--scale-rewards=none", "dr_grpo does not"),
+        ("--loss_type=dapo", "algorithm.name"),
+        ("actor_rollout_ref.actor.clip_ratio_high=0.28", "Here it is algorithm.clip_high"),
+        ("actor_rollout_ref.actor.kl_loss_type=low_var_kl", "low_var_kl is k3"),
+    ],
+)
+def test_another_tools_name_whose_value_differs_is_refused_with_the_way(word: str, way: str) -> None:
+    error = refused("train", word)
+    assert error.code == "E101"
+    assert way in error.message
+
+
 def test_one_train_command_of_everything(tmp_path: Path) -> None:
     recipe = tmp_path / "r.toml"
     recipe.write_text("[optim]\nlr = 1e-4\nsteps = 9\n", encoding="utf-8")
@@ -139,8 +155,8 @@ def test_words_after_two_dashes_are_no_flags() -> None:
         (("train", "--optim.temperature", "1"), "E101", "Did you mean '--rollout.temperature'?"),
         (("train", "--resum"), "E101", "Did you mean '--resume'?"),
         (("train", "-x"), "E101", "no flag '-x'"),
-        (("demo", "--data", "x"), "E101", "oneshot demo does not use --data. It belongs to: train."),
-        (("report", "r", "--optim.lr", "1"), "E101", "does not use --optim.lr. It belongs to: demo, train."),
+        (("demo", "--data", "x"), "E101", "oneshot demo does not use --data. It belongs to: plan, train."),
+        (("report", "r", "--optim.lr", "1"), "E101", "does not use --optim.lr. It belongs to: demo, plan, train."),
         (("train", "--top-p", "0.9"), "E105", "would not be those of the policy that sampled"),
         (("train", "--rollout.top-k", "9"), "E105", "would not be those of the policy that sampled"),
         (("train", "--optim.lr"), "E103", "--optim.lr needs a value."),
@@ -164,7 +180,7 @@ def test_help_needs_no_other_word() -> None:
 
 def test_the_table_of_verbs_is_consistent() -> None:
     assert list(VERBS) == [
-        "demo", "doctor", "recipes", "check", "grade", "train", "eval", "regrade", "report",
+        "demo", "doctor", "recipes", "plan", "check", "grade", "train", "eval", "regrade", "report",
     ]  # fmt: skip
     for name, verb in VERBS.items():
         assert verb.target.startswith("oneshot.stages.")

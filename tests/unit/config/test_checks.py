@@ -26,10 +26,19 @@ def refused(files: list[Path], flags: dict[str, str]) -> OneshotError:
         ({"optim.lr": "nan"}, "E103", "must be a finite number"),
         ({"algorithm.entropy": "inf"}, "E103", "must be a finite number"),
         ({"optim.beta2": "1"}, "E103", "below 1"),
-        ({"algorithm.kl_kind": "k1"}, "E103", "expected gradient of zero"),
-        ({"algorithm.kl_kind": "k4"}, "E103", "must be one of: k2, k3"),
+        ({"algorithm.kl_kind": "k1"}, "E105", "refused in the loss: k1 as a loss on the policy's own samples has an"),
+        ({"algorithm.kl_kind": "k4"}, "E103", 'must be one of: "", k2, k3, rho_k3'),
+        ({"algorithm.kl_in_reward": "-1"}, "E103", "must be at least 0"),
+        ({"algorithm.entropy_schedule": "sine"}, "E103", "must be one of: constant, linear, cosine"),
+        ({"algorithm.importance_cap": "-1"}, "E103", "must be at least 0"),
+        ({"algorithm.weighting": "mean"}, "E103", "sequence_mean, fixed_length, per_row"),
         ({"save.name": "a/b"}, "E103", "one plain word"),
         ({"rollout.group_size": "1"}, "E105", "nothing to compare"),
+        (
+            {"rollout.group_size": "1", "algorithm.name": "reinforce_pp", "algorithm.baseline": "group"},
+            "E105",
+            "nothing to compare",
+        ),
         ({"data.example": "q"}, "E105", "stands without --data.answer"),
         ({"data.answer": "7"}, "E105", "stands without --data.example"),
         ({"data.example": "q", "data.answer": "7", "data.source": "x.jsonl"}, "E105", "two training examples"),
@@ -44,7 +53,8 @@ def test_ranges_and_contradictions(flags: dict[str, str], code: str, said: str) 
 
 
 def test_single_responses_are_fine_where_nothing_is_compared() -> None:
-    assert load([], {}, {"rollout.group_size": "1", "algorithm.name": "ppo"}).config.rollout.group_size == 1
+    for name in ("ppo", "reinforce_pp"):
+        assert load([], {}, {"rollout.group_size": "1", "algorithm.name": name}).config.rollout.group_size == 1
 
 
 def test_top_k_in_a_file_is_refused_with_its_line(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import fields, replace
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oneshot.config.load import from_dict, load, to_dict
-from oneshot.config.names import ALIASES, KEYS, SECTIONS, closest_key, flag, variable
+from oneshot.config.names import ALIASES, HINTS, KEYS, SECTIONS, closest_key, flag, hint, variable
 from oneshot.config.origins import format_table, show, table, value_of
 from oneshot.config.schema import Config, OptimConfig
 from oneshot.errors import UsageError
@@ -75,6 +76,24 @@ def test_the_table_holds_one_harmless_line_a_value() -> None:
 def test_aliases_point_at_keys_that_exist_and_hide_none() -> None:
     assert set(ALIASES.values()) <= set(KEYS)
     assert not set(ALIASES) & set(KEYS)
+
+
+def test_names_whose_values_differ_are_hinted_at_and_never_taken() -> None:
+    last = {alias.rpartition(".")[2] for alias in ALIASES} | {key.rpartition(".")[2] for key in KEYS}
+    assert not set(HINTS) & last
+    assert hint("actor_rollout_ref.actor.clip_ratio_high") == f" Here it is {HINTS['clip_ratio_high']}."
+    assert hint("loss-type") == f" Here it is {HINTS['loss_type']}."
+    assert hint("optim.lr") == ""
+    with pytest.raises(UsageError, match=r"unknown key epsilon\. Here it is algorithm\.clip_low") as caught:
+        from_dict({"epsilon": 0.2})
+    assert caught.value.code == "E101"
+
+
+def test_every_key_that_a_hint_names_exists() -> None:
+    own = {"algorithm.clip_low", "algorithm.clip_high"}  # options of algorithms
+    named = {word for text in HINTS.values() for word in re.findall(r"(?:algorithm|optim|rollout)\.\w+", text)}
+    assert "algorithm.updates" in named
+    assert named <= set(KEYS) | own
 
 
 def test_every_field_of_the_schema_is_a_key() -> None:

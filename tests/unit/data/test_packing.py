@@ -69,6 +69,20 @@ def test_groups_of_one_prompt_share_a_row_and_other_prompts_do_not() -> None:
     assert shown == [((0, 1, 2, 3, 7, 8, 9, 10), 1), ((4, 5, 6), 1)]
 
 
+def filled(lengths: list[int], micro_tokens: int) -> list[list[int]]:
+    """Response lengths of each micro-batch, for a prompt of 3 tokens."""
+    batch = batch_of([group(0, PROMPT, [(1,) * n for n in lengths], [0] * len(lengths))], micro_tokens=micro_tokens)
+    return [[lengths[row] for row in micro.rows] for micro in batch.micro]
+
+
+def test_rows_are_few_and_evenly_full() -> None:
+    assert filled([2, 6, 2, 6, 2, 6], 15) == [[2, 2, 6, 2], [6, 6]]  # in order it would take three: 2+6+2, 6+2, 6
+    assert filled([4] * 8, 3 + 12) == [[4, 4, 4], [4, 4, 4], [4, 4]]
+    assert filled([4] * 8, 3 + 16) == [[4] * 4] * 2
+    assert filled([3] * 5, 3 + 14) == [[3, 3, 3], [3, 3]]  # not 4 and 1
+    assert filled([9, 9], 4) == [[9], [9]]  # longer than the budget: alone
+
+
 GROUPS = st.lists(
     st.tuples(
         st.sampled_from([(1, 2, 3), (1, 2), (4,)]),

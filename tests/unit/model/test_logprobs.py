@@ -126,3 +126,30 @@ def test_extreme_logits_stay_finite() -> None:
 
 def test_entropy_at_temperature_one_carries_no_gradient() -> None:
     assert not logprob_and_entropy(*inputs(), 0.6)[2].requires_grad
+
+
+@pytest.mark.parametrize("cached", [1, 3 * V, 1 << 20])
+def test_how_many_rows_are_worked_on_at_once_changes_nothing(monkeypatch: pytest.MonkeyPatch, cached: int) -> None:
+    expected = slopes(logprob_and_entropy, 0.6)
+    monkeypatch.setattr(logprobs, "CACHED", cached)
+    for found, before in zip(slopes(logprob_and_entropy, 0.6), expected, strict=True):
+        torch.testing.assert_close(found, before, atol=1e-14, rtol=1e-13)
+
+
+def test_a_frozen_head_or_frozen_states_get_no_gradient() -> None:
+    for frozen in (0, 1):
+        hidden_NH, weight_VH, target_N = inputs()
+        both = [hidden_NH, weight_VH]
+        both[frozen].requires_grad_(False)
+        logp_N, entropy_N, _ = logprob_and_entropy(*both, target_N, 0.6)
+        (logp_N.sum() + entropy_N.sum()).backward()
+        assert both[frozen].grad is None
+        expected = naive(*both, target_N, 0.6)
+        (slope,) = torch.autograd.grad(expected[0].sum() + expected[1].sum(), both[1 - frozen])
+        torch.testing.assert_close(both[1 - frozen].grad, slope)
+
+
+def test_no_tokens_at_all() -> None:
+    hidden_NH, weight_VH, _ = inputs()
+    found = logprob_and_entropy(hidden_NH[:0], weight_VH, torch.zeros(0, dtype=torch.long), 1.0)
+    assert [len(values) for values in found] == [0, 0, 0]

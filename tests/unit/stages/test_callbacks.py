@@ -11,7 +11,7 @@ import pytest
 
 from oneshot.errors import HealthAbort, Stopped
 from oneshot.record import RunFolder
-from oneshot.stages.callbacks import Every, Stopping, Watching, due, in_order
+from oneshot.stages.callbacks import Dropping, Every, Stopping, Watching, due, in_order
 from oneshot.stages.display import Lines
 from oneshot.stages.preflight import Health
 from oneshot.stages.session import failing
@@ -76,7 +76,7 @@ def test_a_stop_signal_ends_the_run_after_its_step_is_saved(run: RunFolder, kind
         stopping = Stopping(run, stop, saved.append)
         stopping(1, {})
         os.kill(os.getpid(), kind)
-        assert saved == []  # nothing happens in the middle of a step
+        assert saved == []  # the handler itself does nothing
         with pytest.raises(Stopped, match="after step 2") as caught:
             stopping(2, {})
     assert saved == [2]
@@ -93,6 +93,22 @@ def test_a_second_ctrl_c_stops_at_once_and_a_second_sigterm_does_not() -> None:
     with pytest.raises(KeyboardInterrupt):
         stop.handle(signal.SIGINT, None)
     assert StopRequest().exit_code == 0
+
+
+def test_three_dropped_updates_in_a_row_stop_the_run_and_two_do_not(run: RunFolder) -> None:
+    saved: list[int] = []
+    dropping = Dropping(run, Lines(quiet=True), saved.append)
+    bad = {"dropped": 1.0, "loss": float("nan"), "grad_norm": 1.0}
+    for step, seen in enumerate([bad, bad, {"dropped": 0.0}, bad, bad], start=1):
+        dropping(step, seen)
+    assert saved == []
+    with pytest.raises(HealthAbort, match="of 3 steps in a row was not finite") as caught:
+        dropping(6, bad)
+    assert saved == [6]
+    assert (caught.value.code, caught.value.exit_code) == ("E501", 5)
+    assert [(event["kind"], event["step"], event["loss"]) for event in run.events()] == [
+        ("dropped", step, None) for step in (0, 1, 3, 4, 5)
+    ]
 
 
 def test_handlers_are_put_back() -> None:

@@ -11,7 +11,6 @@ from oneshot.errors import DataError, UsageError
 from oneshot.record import RunFolder
 from oneshot.rollout.collect import graded
 from oneshot.stages import graders
-from oneshot.stages.callbacks import Reached
 from oneshot.stages.preflight import BaseRate, base_rate, check_base_rate
 from oneshot.stages.regrade import Flips, differs
 from oneshot.stages.session import failing
@@ -165,13 +164,6 @@ def test_a_run_ended_by_its_reward_says_what_it_keeps(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught, failing(run):
         raise DataError("something else", code="E303", kept="as it was")
     assert caught.value.kept == "as it was"
-
-
-def test_reached() -> None:
-    reached = Reached()
-    assert reached.step == 0
-    reached(3, {})
-    assert reached.step == 3
 
 
 def test_scores_that_differ_are_a_signal_though_none_is_right() -> None:

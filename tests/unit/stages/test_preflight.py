@@ -122,3 +122,35 @@ def test_yes_makes_every_finding_a_warning() -> None:
     assert "no success in 10 samples" in health.check(metrics(**NOTHING), 1)
     cut = Health(rate_low=0.0, yes=True)
     assert [bool(cut.check(metrics(completions__clipped_ratio=1.0), 32)) for _ in range(6)] == [False] * 4 + [True] * 2
+
+
+def recorded(accuracy: float, *, cut: float | None = 0.0, found: float = 1.0) -> dict[str, float | None]:
+    return {"train/accuracy": accuracy, "completions/clipped_ratio": cut, "found": found}
+
+
+def test_a_resumed_run_is_judged_with_the_steps_before() -> None:
+    """.5^9 = .00195, .5^10 = .00098: one more failure than the nine that were recorded is one too many."""
+    health = Health(rate_low=0.5)
+    health.recall([recorded(0.0)] * 9, 1)
+    with pytest.raises(HealthAbort, match="no success in 10 samples"):
+        health.check(metrics(**NOTHING), 1)
+
+
+def test_a_success_before_the_resume_counts() -> None:
+    health = Health(rate_low=0.5)
+    health.recall([recorded(1.0), recorded(0.0)], 32)
+    for _ in range(50):
+        assert health.check(metrics(**NOTHING), 32) == ""
+
+
+def test_bad_steps_in_a_row_go_on_over_a_resume() -> None:
+    health = Health(rate_low=0.0)
+    health.recall([recorded(0.0, cut=1.0)] * 4, 32)
+    with pytest.raises(HealthAbort, match="for 5 steps in a row"):
+        health.check(metrics(completions__clipped_ratio=1.0), 32)
+
+
+def test_recalling_stops_nothing_by_itself() -> None:
+    health = Health(rate_low=0.9)
+    health.recall([recorded(0.0, cut=None, found=0.0)] * 20, 32)  # a run that went on with --yes
+    assert health.samples == 640

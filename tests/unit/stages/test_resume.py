@@ -121,7 +121,7 @@ def test_fewer_steps_than_done_are_refused(run: RunFolder, ask: Ask) -> None:
 
 def test_without_the_optimiser_state_a_run_cannot_go_on(run: RunFolder, ask: Ask) -> None:
     run.write_json("config.json", to_dict(load([], {}, {**SETTINGS, "save.optimizer": "false"}).config))
-    with pytest.raises(UsageError, match="keeps no optimiser state") as caught:
+    with pytest.raises(UsageError, match="has no optimiser state") as caught:
         config_of(run, ask())
     assert caught.value.code == "E107"
     assert str(run.checkpoint_dir(3)) in caught.value.tries[0]

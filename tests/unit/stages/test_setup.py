@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from oneshot.algos import credit, penalty, weighting
 from oneshot.config.load import load
 from oneshot.config.schema import Config
 from oneshot.data.tasks import builtin
@@ -34,6 +35,8 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ({"algorithm__name": "gpro"}, "E102", "Did you mean 'grpo'?"),
         ({"algorithm__clip_lo": "0.1"}, "E101", "Did you mean 'clip_low'?"),
         ({"algorithm__clip_low": "wide"}, "E103", "'wide' is not a float"),
+        ({"algorithm__clip_low": "-0.1"}, "E103", "clip_low = -0.1 must be at least 0"),
+        ({"algorithm__name": "reinforce_pp", "algorithm__baseline": "x"}, "E103", "'x' is neither none nor group"),
         ({"reward__name": "maths"}, "E102", "Did you mean 'math'?"),
         ({"reward__name": "boxed"}, "E102", "the grader 'boxed' is called 'math' now"),
         ({"evals__grader": "final-number"}, "E102", "the grader 'final-number' is called 'number' now"),
@@ -50,6 +53,38 @@ def test_a_wrong_name_is_told_before_anything_is_loaded(settings: dict[str, str]
 def test_shared_keys_reach_the_algorithm() -> None:
     algorithm = resolve_names(config(algorithm__kl="0.5", algorithm__entropy="0.25", algorithm__updates="3")).algorithm
     assert (algorithm.kl, algorithm.entropy, algorithm.updates, algorithm.policy) == (0.5, 0.25, 3, 1.0)
+    plain = resolve_names(config()).algorithm
+    assert (plain.importance_cap, plain.entropy_of, plain.credit) == (0.0, None, credit.z_scored)
+    assert plain.needs == {"reference"}  # the default has a KL term
+    capped = resolve_names(config(algorithm__importance_cap="2", algorithm__weighting="per_row")).algorithm
+    assert (capped.importance_cap, capped.weighting) == (2.0, weighting.per_row)
+
+
+def test_kl_in_the_reward_and_pooled_groups_change_the_credit() -> None:
+    found = resolve_names(config(algorithm__kl="0", algorithm__kl_in_reward="0.01", algorithm__pooled="true")).algorithm
+    assert found.credit == credit.less_kl(credit.pooled(credit.z_scored), 0.01)
+    assert found.needs == {"reference"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "kind"),
+    [
+        ({}, penalty.k3),
+        ({"algorithm__name": "reinforce_pp"}, penalty.k3),
+        ({"algorithm__name": "reinforce_pp", "algorithm__baseline": "group"}, penalty.k2),
+        ({"algorithm__name": "reinforce_pp", "algorithm__baseline": "group", "algorithm__kl_kind": "k3"}, penalty.k3),
+        ({"algorithm__kl_kind": "rho_k3"}, penalty.rho_k3),
+    ],
+)
+def test_the_kl_estimator_is_the_algorithms_own_unless_named(settings: dict[str, str], kind: penalty.KL) -> None:
+    assert resolve_names(config(**settings)).algorithm.kl_of is kind
+
+
+def test_the_entropy_schedule_runs_over_the_steps() -> None:
+    settings = {"algorithm__entropy": "0.1", "algorithm__entropy_final": "0.02", "optim__steps": "5"}
+    linear = resolve_names(config(**settings, algorithm__entropy_schedule="linear")).algorithm
+    assert [linear.at(step).entropy for step in (0, 2, 4, 9)] == pytest.approx([0.1, 0.06, 0.02, 0.02])
+    assert resolve_names(config(**settings)).algorithm.at(4).entropy == 0.1
 
 
 def test_the_grader_of_the_evaluations_is_the_rewards_unless_named() -> None:

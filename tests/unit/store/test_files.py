@@ -31,10 +31,11 @@ def test_a_half_written_line_is_taken_back(tmp_path: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (len(whole) + 10, hard))
     try:
-        with pytest.raises(OSError):
+        with pytest.raises(MachineError, match=r"could not be written \(File too large\)") as caught:
             files.append_line(path, {"step": 1, "padding": "x" * 100})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert caught.value.code == "E202"
     assert path.read_bytes() == whole
 
 

@@ -8,12 +8,11 @@ import shutil
 from pathlib import Path
 
 import pytest
-from safetensors.torch import save_file
 
 from oneshot.errors import MachineError, UsageError
 from oneshot.model import policy as policies
 from oneshot.record import RunFolder
-from tests.parts import files_of_at_most, tiny_policy
+from tests.parts import files_of_at_most
 from tests.unit.train.runs import new_run, parts_of, restore, save, saved_weights, trained
 
 
@@ -64,13 +63,19 @@ def test_room_for_one_more(run: RunFolder) -> None:
     parts = parts_of(run, steps=1, keep=2)
     size = 4 * 26_912  # bytes: 260 · 32 for the words, twice 9,280 for the layers, 32 for the norm
     assert parts.checkpoints.bytes_needed(parts.learner) == 3 * size + 4 * size
+    save(parts, 0)
+    written = sum(path.stat().st_size for path in run.checkpoints_dir.rglob("*") if path.is_file())
+    assert parts.checkpoints.bytes_needed(parts.learner) == 7 * size - written  # what is there already needs no room
+    shutil.rmtree(run.checkpoints_dir)
     parts.checkpoints.optimizer = False
     assert parts.checkpoints.bytes_needed(parts.learner) == 3 * size
 
 
 def assert_whole_at(run: RunFolder, step: int, checkpoints: list[int]) -> None:
-    """Only whole checkpoints and one state are there, and a run continues from `step`."""
-    expected = sorted([f"checkpoint-{i}" for i in checkpoints] + ["last_state"])
+    """Only whole checkpoints and states are there, and a run continues from `step`."""
+    states = {"last_state", "previous_state"} & set(os.listdir(run.checkpoints_dir))
+    expected = sorted([f"checkpoint-{i}" for i in checkpoints] + [*states])
+    assert "last_state" in states
     assert sorted(os.listdir(run.checkpoints_dir)) == expected
     for number in checkpoints:
         policies.load(str(run.checkpoint_dir(number)), home=run.path, offline=True)
@@ -111,7 +116,7 @@ def test_the_old_state_comes_back_when_the_new_one_cannot_take_its_place(
     rename = os.replace
 
     def fails_once(source: Path, target: Path) -> None:
-        if Path(target) == run.last_state_dir and Path(source).name != ".last_state-old":
+        if Path(target) == run.last_state_dir and Path(source).name != "previous_state":
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         rename(source, target)
 
@@ -125,29 +130,6 @@ def test_the_old_state_comes_back_when_the_new_one_cannot_take_its_place(
 def test_a_checkpoint_that_is_gone(run: RunFolder) -> None:
     trained(run, steps=2, save_at=(2,))
     shutil.rmtree(run.checkpoint_dir(2))
-    with pytest.raises(UsageError, match="is gone, so the run cannot be continued from step 2") as caught:
+    with pytest.raises(UsageError, match="cannot be continued: checkpoint-2 is gone") as caught:
         restore(parts_of(run, steps=4))
     assert (caught.value.code, caught.value.exit_code) == ("E107", 2)
-
-
-def test_damaged_and_foreign_weights(run: RunFolder) -> None:
-    trained(run, steps=1, save_at=(1,))
-    file = run.checkpoint_dir(1) / "model.safetensors"
-    good, tensors = file.read_bytes(), saved_weights(run, 1)
-    lost = dict(list(tensors.items())[1:])
-    other = tiny_policy(hidden=16).model.get_decoder().norm.weight.detach()
-    cases = {
-        "cannot be used": lambda: file.write_bytes(good[:5000]),
-        r"does not hold this model's weights: \['model.embed_tokens.weight'\]": lambda: save_file(lost, file),
-        r"does not hold this model's weights: \['model.extra'\]": lambda: save_file(
-            {**tensors, "model.extra": other}, file
-        ),
-        "cannot be used.*": lambda: save_file({**tensors, "model.norm.weight": other}, file),
-    }
-    for said, damage in cases.items():
-        damage()
-        with pytest.raises(UsageError, match=said) as caught:
-            restore(parts_of(run, steps=4))
-        assert caught.value.code == "E107"
-    file.write_bytes(good)
-    assert restore(parts_of(run, steps=4)) == 1

@@ -5,12 +5,15 @@ from __future__ import annotations
 import pytest
 import torch
 
+from oneshot.algos.algorithm import configured
+from oneshot.algos.credit import less_kl, pooled, whitened, z_scored
+from oneshot.algos.penalty import rho_k3
 from oneshot.algos.zoo import ALGORITHMS
 from oneshot.model.policy import Policy
 from oneshot.rollout.collect import collect
 from oneshot.rollout.native import NativeEngine
 from oneshot.types import Problem, Sampling, Verdict
-from tests.parts import batch_of, learner_of, one_step, tiny_policy
+from tests.parts import batch_of, grpo, learner_of, one_step, tiny_policy
 
 PROMPT = (5, 17, 40, 41, 90, 7)
 GOOD = range(32, 96)
@@ -36,10 +39,20 @@ def success_rate(policy: Policy) -> float:
     return float(logits_V.softmax(-1)[list(GOOD)].sum())
 
 
-@pytest.mark.parametrize("name", ALGORITHMS.names())
+CASES = {
+    **{name: ALGORITHMS.build(name) for name in ALGORITHMS.names()},
+    "reinforce_pp, group": ALGORITHMS.build("reinforce_pp", {"baseline": "group"}),
+    "two updates a batch": grpo(updates=2, importance_cap=2.0),
+    "KL in the loss": grpo(kl=0.01, kl_of=rho_k3),
+    "KL in the reward": configured(ALGORITHMS.build("reinforce_pp"), {"credit": less_kl(whitened(), 0.01)}),
+    "pooled groups": grpo(credit=pooled(z_scored)),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
 def test_a_one_token_task_is_learned(name: str) -> None:
     policy = tiny_policy(seed=1)
-    learner = learner_of(policy, ALGORITHMS.build(name), lr=3e-3)
+    learner = learner_of(policy, CASES[name], lr=3e-3)
     engine, verify = NativeEngine(policy), Good(policy)
     problems = [Problem(id="p", prompt="?", answer="good")] * 4
     before = success_rate(policy)

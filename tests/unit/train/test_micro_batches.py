@@ -6,12 +6,13 @@ import pytest
 import torch
 
 from oneshot.algos.algorithm import Algorithm, configured
+from oneshot.algos.credit import less_kl, whitened
 from oneshot.algos.weighting import WEIGHTINGS
 from oneshot.algos.zoo import ALGORITHMS
 from oneshot.types import Group
 from tests.parts import apart, batch_of, gradients, group, grpo, learner_of, one_step, ragged_groups, tiny_policy
 
-FULL = {"kl": 0.05, "entropy": 0.01}
+FULL = {"kl": 0.05, "entropy": 0.01, "updates": 2, "importance_cap": 2.0}
 CASES = {
     "unequal lengths, two prompts": ragged_groups(),
     "one response": [group(0, (3, 4, 5), [(7, 8, 9)], [1])],
@@ -36,12 +37,14 @@ def result(
     return one_step(learner, batch), gradients(learner), len(batch.micro)
 
 
-COMPARED = ("loss", "policy", "kl", "entropy", "entropy_t1", "grad_norm", "mismatch/logprob")
+COMPARED = {"loss", "policy", "kl", "entropy", "entropy_t1", "grad_norm", "mismatch/logprob"}
 
 
 def assert_same(one: dict[str, float], other: dict[str, float], *, rel: float) -> None:
-    for name in COMPARED:
+    for name in one.keys() & COMPARED:
         assert other[name] == pytest.approx(one[name], rel=rel, abs=rel * 1e-2), name
+    share = "clip_ratio/region_mean"  # summed in float32
+    assert other.get(share) == (pytest.approx(one[share], rel=1e-6) if share in one else None)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -67,14 +70,16 @@ def eight_rows() -> list[Group]:
 
 
 # (tokens of a micro-batch, number of micro-batches): 3 + 28 tokens, 3 + 7, and one response at a time.
-@pytest.mark.parametrize("name", [*WEIGHTINGS.names(), "dr_grpo"])
+@pytest.mark.parametrize("name", [*WEIGHTINGS.names(), *ALGORITHMS.names(), "kl in the reward"])
 @pytest.mark.parametrize("packed", [True, False])
 def test_one_four_and_eight_micro_batches_have_the_same_gradient(name: str, packed: bool) -> None:
-    algorithm = (
-        configured(ALGORITHMS.build("dr_grpo"), FULL)
-        if name == "dr_grpo"
-        else grpo(**FULL, weighting=WEIGHTINGS.build(name))
-    )
+    """With two updates a batch and a truncated importance weight, so that every tensor matters."""
+    if name in WEIGHTINGS.names():
+        algorithm = grpo(**FULL, weighting=WEIGHTINGS.build(name))
+    elif name in ALGORITHMS.names():
+        algorithm = configured(ALGORITHMS.build(name), FULL)
+    else:
+        algorithm = grpo(credit=less_kl(whitened(), 0.1))
     sizes = {1: 1000, 4: 10, 8: 1} if packed else {1: 1000, 4: 14, 8: 1}
     seen = {
         count: result(eight_rows(), torch.float64, algorithm, packed=packed, micro_tokens=tokens)

@@ -90,24 +90,13 @@ def leave_half_written(run: RunFolder) -> None:
 def test_a_kill_between_the_two_renames_of_the_state(tmp_path: Path, whole: tuple[RunFolder, TrainParts]) -> None:
     run = new_run(tmp_path)
     trained(run, steps=2, save_at=SAVES)
-    os.rename(run.last_state_dir, run.checkpoints_dir / ".last_state-old")
+    os.rename(run.last_state_dir, run.previous_state_dir)
     parts = parts_of(run, steps=4)
     shutil.copytree(run.checkpoint_dir(2), run.checkpoint_dir(4))  # the newer one's state had no name yet
     leave_half_written(run)
     assert restore(parts) == 2
     assert sorted(os.listdir(run.checkpoints_dir)) == ["checkpoint-2", "checkpoint-4", "last_state"]
     assert_equal_runs(*whole, run, continued(run), 6)
-
-
-def test_a_kill_after_the_second_rename_leaves_the_newer_state(tmp_path: Path) -> None:
-    run = new_run(tmp_path)
-    parts = trained(run, steps=2, save_at=(2,))
-    shutil.copytree(run.last_state_dir, run.checkpoints_dir / ".last_state-old")
-    (run.checkpoints_dir / ".last_state-old" / "state.json").write_text('{"step": 1, "version": 2, "curriculum": {}}')
-    again = parts_of(run, steps=4)
-    assert restore(again) == 2
-    assert again.learner.version == parts.learner.version == 4
-    assert not (run.checkpoints_dir / ".last_state-old").exists()
 
 
 def test_restoring_keeps_the_reference_and_the_shared_weights(tmp_path: Path) -> None:

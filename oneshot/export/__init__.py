@@ -1,0 +1,1 @@
+"""What leaves the project: experiment trackers that read a run's metrics."""

@@ -1,0 +1,129 @@
+"""How long a run will take, from a measured speed: a range, because nobody knows yet how long the responses are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from oneshot.config.schema import Config
+from oneshot.stages.display import duration
+
+SPREAD = 0.2
+"""The measured speed is one reading on a machine that does other things too: ± a fifth."""
+SHORT_SHARE = 0.25
+"""Length of the responses at the quick end where none was sampled to its end yet, as a share of the limit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Speed:
+    """What was measured before step 0, on this machine with this model."""
+
+    decode: float
+    """Response tokens a second while sampling, with as many rows at once as in training."""
+    learn: float
+    """Micro-batch tokens a second through everything between rollouts and the next step, the update itself aside."""
+    decode_rows: int
+    decode_tokens: int
+    """Response tokens that were timed."""
+    learn_tokens: int
+
+    def sentence(self) -> str:
+        """How it was measured."""
+        return (
+            f"measured: sampling {self.decode:,.0f} tokens/s ({self.decode_tokens} tokens, {self.decode_rows} rows at "
+            f"once), learning {self.learn:,.0f} tokens/s (the worst-case step of {self.learn_tokens})"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimeForecast:
+    """Seconds, each as (quick, slow)."""
+
+    step: tuple[float, float]
+    steps: int
+    evaluation: tuple[float, float]
+    """One reading of the held-out problems; (0, 0) without any."""
+    evaluations: int
+    lengths: tuple[float, int]
+    """Mean response tokens that the two ends stand for."""
+    observed: bool
+    """The quick end's length was seen in samples; otherwise it is `SHORT_SHARE` of the limit."""
+
+    @property
+    def total(self) -> tuple[float, float]:
+        """All steps and evaluations; grading, saving and the start-up are left out."""
+        low, high = (self.steps * a + self.evaluations * b for a, b in zip(self.step, self.evaluation, strict=True))
+        return low, high
+
+    def sentence(self) -> str:
+        """`12 steps of 10 to 31 s; ...`."""
+        (low, high), (all_low, all_high) = self.step, self.total
+        ends = f"responses of {self.lengths[0]:.0f}{' (as sampled)' if self.observed else ''} to {self.lengths[1]}"
+        count = f"{self.evaluations} evaluation{'s' if self.evaluations > 1 else ''}"
+        each = (
+            f", {count} of {duration(self.evaluation[0])} to {duration(self.evaluation[1])}" if self.evaluations else ""
+        )
+        plural = "s" if self.steps > 1 else ""
+        return (
+            f"{duration(all_low)} to {duration(all_high)} in all: {self.steps} step{plural} of {low:.1f} to "
+            f"{high:.1f} s ({ends} tokens){each}"
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-able, with the total."""
+        return {**asdict(self), "total": self.total}
+
+
+def time_forecast(
+    config: Config, speed: Speed, *, prompt: int, mean_length: float | None = None, held_out: int = 0
+) -> TimeForecast:
+    """From the measured speed to the whole run.
+
+    The slow end: every response runs to its limit. The quick end: to `mean_length`, or `SHORT_SHARE` of the limit.
+    Both with `SPREAD` around the measured speed. Longer caches and more padding make decoding slower towards the
+    limit; the samples it is measured on are as short or as long as the model made them.
+
+    Args:
+        config: the run.
+        speed: as measured.
+        prompt: tokens of the longest prompt.
+        mean_length: mean response tokens of the samples before step 0; None where none was sampled to its end.
+        held_out: problems of one evaluation.
+    """
+    limit, evals = config.rollout.max_new_tokens, config.evals
+    length = SHORT_SHARE * limit if mean_length is None else mean_length
+    length = min(max(1.0, length), float(limit))
+    low, high = (_step(config, speed, prompt, each) for each in (length, float(limit)))
+    readings = (2 + _between(config.optim.steps, evals.every)) if held_out else 0
+    quick = held_out * length * evals.max_new_tokens / limit / speed.decode
+    slow = held_out * evals.max_new_tokens / speed.decode
+    return TimeForecast(
+        step=((1 - SPREAD) * low, (1 + SPREAD) * high),
+        steps=config.optim.steps,
+        evaluation=((1 - SPREAD) * quick, (1 + SPREAD) * slow),
+        evaluations=readings,
+        lengths=(length, limit),
+        observed=mean_length is not None,
+    )
+
+
+def _step(config: Config, speed: Speed, prompt: int, length: float) -> float:
+    """Seconds of one step with responses of `length` tokens: sampled, then learned in micro-batches."""
+    responses = config.rollout.groups * config.rollout.group_size
+    fit = max(1, int((config.optim.micro_tokens - prompt) / length)) if config.optim.packing else 1
+    learned = responses * length + math.ceil(responses / fit) * prompt
+    return responses * length / speed.decode + config.algorithm.updates * learned / speed.learn
+
+
+def _between(steps: int, every: int) -> int:
+    """Evaluations after some step but the last."""
+    return (steps - 1) // every if every else 0
+
+
+def as_dict(forecast: TimeForecast | None, speed: Speed | None) -> Mapping[str, Any] | None:
+    """The `time` entry of the plan and of the preflight event; None where nothing was measured."""
+    if forecast is None or speed is None:
+        return None
+    return {**forecast.as_dict(), "speed": asdict(speed), "how": speed.sentence()}

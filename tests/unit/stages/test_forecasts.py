@@ -1,0 +1,77 @@
+"""How long a run takes, worked by hand from a given speed."""
+
+from __future__ import annotations
+
+import pytest
+
+from oneshot.config.schema import AlgorithmConfig, Config, EvalsConfig, OptimConfig, RolloutConfig
+from oneshot.stages.forecasts import Speed, TimeForecast, as_dict, time_forecast
+
+SPEED = Speed(decode=100.0, learn=200.0, decode_rows=8, decode_tokens=320, learn_tokens=128)
+
+
+def config(*, packing: bool = True, updates: int = 1, every: int = 0) -> Config:
+    return Config(
+        algorithm=AlgorithmConfig(updates=updates),
+        rollout=RolloutConfig(groups=2, group_size=4, max_new_tokens=50),
+        optim=OptimConfig(steps=10, micro_tokens=210, packing=packing),
+        evals=EvalsConfig(max_new_tokens=100, every=every),
+    )
+
+
+def test_by_hand() -> None:
+    """8 responses of 50: 400/100 s sampled; 4 of them fit beside a prompt of 10, so (400 + 2 · 10)/200 s learned.
+
+    Of 20 tokens: 160/100 s, and 10 fit: (160 + 10)/200 s.
+    """
+    told = time_forecast(config(), SPEED, prompt=10, mean_length=20.0)
+    assert told.step == pytest.approx((0.8 * (1.6 + 0.85), 1.2 * (4.0 + 2.1)))
+    assert told.total == pytest.approx((10 * told.step[0], 10 * told.step[1]))
+    assert told.lengths == (20.0, 50)
+    assert "10 steps of 2.0 to 7.3 s (responses of 20 (as sampled) to 50 tokens)" in told.sentence()
+
+
+def test_padding_repeats_the_prompt_and_updates_repeat_the_learning() -> None:
+    slow = time_forecast(config(packing=False, updates=3), SPEED, prompt=10, mean_length=50.0)
+    assert slow.step[1] == pytest.approx(1.2 * (4.0 + 3 * (400 + 8 * 10) / 200))
+
+
+def test_without_a_sampled_length_the_quick_end_is_a_quarter_of_the_limit() -> None:
+    told = time_forecast(config(), SPEED, prompt=10)
+    assert told.lengths == (12.5, 50)
+    assert not told.observed
+    assert "as sampled" not in told.sentence()
+
+
+@pytest.mark.parametrize(("every", "readings"), [(0, 2), (3, 5), (5, 3), (10, 2), (20, 2)])
+def test_evaluations_before_during_and_after(every: int, readings: int) -> None:
+    told = time_forecast(config(every=every), SPEED, prompt=10, held_out=6)
+    assert told.evaluations == readings
+    assert told.evaluation[1] == pytest.approx(1.2 * 6 * 100 / 100)
+    assert told.total[1] == pytest.approx(10 * told.step[1] + readings * told.evaluation[1])
+    assert f"{readings} evaluations of" in told.sentence()
+
+
+def test_nothing_held_out_nothing_evaluated() -> None:
+    told = time_forecast(config(every=1), SPEED, prompt=10)
+    assert (told.evaluations, told.evaluation) == (0, (0.0, 0.0))
+    assert "evaluation" not in told.sentence()
+
+
+def test_a_range_even_where_every_sample_ran_to_the_limit() -> None:
+    low, high = time_forecast(config(), SPEED, prompt=10, mean_length=50.0).step
+    assert high == pytest.approx(1.5 * low)
+
+
+def test_a_response_longer_than_a_micro_batch_has_one_of_its_own() -> None:
+    told = time_forecast(config(), SPEED, prompt=400, mean_length=50.0)
+    assert told.step[1] == pytest.approx(1.2 * (4.0 + (400 + 8 * 400) / 200))
+
+
+def test_as_a_dict_it_says_how_it_was_measured() -> None:
+    told: TimeForecast = time_forecast(config(), SPEED, prompt=10)
+    found = as_dict(told, SPEED)
+    assert found is not None
+    assert found["how"].startswith("measured: sampling 100 tokens/s (320 tokens, 8 rows at once), learning 200")
+    assert found["total"] == told.total
+    assert as_dict(None, None) is None
