@@ -3,23 +3,32 @@ r"""Where `\boxed{...}` stands in a text. Used by the readers (reference solutio
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from dataclasses import dataclass, field
 
 # A row break is skipped as a whole, so that the brace in `\\{` counts; an over-escaped `\\boxed{` still opens a box.
 _TOKEN = re.compile(
     r"\\(?:boxed|fbox)\s{0,9}\{"
-    r"|\\(?:boxed|fbox)\s{0,9}(?P<bare>[-+]?[0-9](?:[0-9.,/]{0,98}[0-9])?|[A-Za-z](?![A-Za-z0-9]))"
+    r"|\\(?:boxed|fbox)\s{0,9}(?P<bare>[-+]?[0-9](?:[0-9.,/]{0,98}[0-9])?(?![0-9A-Za-z])|[A-Za-z](?![A-Za-z0-9]))"
     r"|\\[{}]|\\\\(?!boxed|fbox)|[{}]"
 )
 _FIRST = re.compile(r"\\(?:boxed|fbox)")
 
 
-class Box(NamedTuple):
+@dataclass(frozen=True)
+class Box:
     r"""One complete box: `text[start:end]` is `\boxed{content}`."""
 
     start: int
     end: int
-    content: str
+    inside: tuple[int, int]
+    """Bounds of the content."""
+    text: str = field(repr=False)
+    """The text it stands in; boxes in boxes would otherwise hold their content many times."""
+
+    @property
+    def content(self) -> str:
+        """What the box holds."""
+        return self.text[slice(*self.inside)]
 
 
 def boxes(text: str) -> list[Box]:
@@ -45,4 +54,4 @@ def boxes(text: str) -> list[Box]:
             found.append((token.start(), token.end(), token.start("bare"), token.end()))
         elif word.startswith(("\\boxed", "\\fbox")):
             opened.append((token.start(), token.end()))
-    return [Box(start, end, text[inner:outer]) for start, end, inner, outer in sorted(found)]
+    return [Box(start, end, (inner, outer), text) for start, end, inner, outer in sorted(found)]

@@ -10,9 +10,15 @@ from oneshot.rewards.answers.numbers import DECIMAL, POWER_OF_TEN
 
 MAX_RESPONSE = 200_000
 """Characters of a response that are looked at: its tail, since the answer is the last thing said."""
-_FILLER = r"(?:[\s$,;&]|\\\\?[()\[\],;]|\\q?quad(?![A-Za-z]))*"
-_JOINT = re.compile(rf"{_FILLER}(?:(?:\\text\{{ ?)?(and|or)(?: ?\}})?{_FILLER})?")
-_MAX_JOINT = 40
+_FILLER = (
+    r"(?:[\s$,;&~{}*]|\\\\|\\[()\[\],;:! ]|\\q?quad(?![A-Za-z])|\\hspace\{[^{}]{0,9}\}"
+    r"|\\(?:text|mathrm|textrm)\{[\s,;]{0,9}\})*+"
+)
+_WORD = (
+    r"(?:\\(?:text|mathrm|textrm|textbf|mathbf)\{\s{0,9})?(?:and|or)(?:\s{0,9}\})?|\\lor(?![A-Za-z])|\\land(?![A-Za-z])"
+)
+_JOINT = re.compile(rf"{_FILLER}(?:(?:{_WORD}){_FILLER})?", re.IGNORECASE)
+_MAX_JOINT = 200
 
 # Spaces inside a number are capped, so that every pattern below is linear in the text.
 _GAP = r"[ ]{0,3}"
@@ -56,6 +62,8 @@ def last_box(text: str) -> str | None:
         if not 0 <= after - box.end <= _MAX_JOINT or not _JOINT.fullmatch(tail, box.end, after):
             break
         listed.append(box)
+    if not listed[0].content.strip():
+        return ""  # the last word is an empty box, whatever stands before it
     return ", ".join(dict.fromkeys(box.content.strip() for box in reversed(listed)))
 
 

@@ -12,17 +12,23 @@ from collections import deque
 from oneshot.rewards.extract import last_box, last_number, visible
 
 _RUN_ON = re.compile(r"\n\s{0,9}(?:#{1,4} ?|\*\*)?(?:Question|Problem|Human|User|Exercise|Q)(?: ?\d{1,3})?(?:\*\*)?:")
-_HASHES = re.compile(r"####[ \t]*(\S[^\n]{0,400})")
+_HASHES = re.compile(r"####[ \t]*((?![A-Za-z]{4})\S[^\n]{0,400})")
 _TAGGED = re.compile(r"<answer>((?:[^<]|<(?!/?answer>)){0,2000})</answer>", re.IGNORECASE)
 _STATED = re.compile(
-    r"(?:final answer|answer)(?:\*\*)?(?:[ \t]{0,4}(?:is|=)(?:[ \t]{1,4}(?:therefore|then|thus|simply|now))?|:)"
-    r"[\s:*]{0,9}(?=[^\s*])",
+    r"(?:final answer|answer)(?:\*\*)?(?:[ \t]{0,4}(?:is(?![A-Za-z'])|=)"
+    r"(?:[ \t]{1,4}(?:therefore|then|thus|simply|now))?|:)"
+    r"[\s:*]{0,9}(?:(?:\$\$|\\\[)\s{1,9})?(?=[^\s*])",
     re.IGNORECASE,
 )
 MAX_STATED = 400
 """Characters read of what is stated."""
 _FORMULA = re.compile(r"\$([^$\n]{1,400})\$|\\\(((?:(?!\\\().){1,400}?)\\\)|\\\[((?:(?!\\\[).){1,400}?)\\\]", re.DOTALL)
-_SENTENCE = re.compile(r"(?<![0-9][.])[.!?;](?=\s|$)|\*\*|(?<=\s)(?:because|since|as|which|so that|where|but)\s")
+_SENTENCE = re.compile(r"[.?](?=\s|$)|(?<=[a-z]{2})!(?=\s|$)|,?\s(?:because|since|as|which|so that|where)(?=\s|$)")
+_BOLD = re.compile(r"\*\*([^*\n]{1,400})\*\*")
+_MORE = re.compile(
+    r"[$0-9+*/=<>%-]|\\|\b(?:or|and|but|times|to|versus|hundred|thousand|million|billion|dozen|percent)\b", re.I
+)
+"""What after a formula says that it is not the whole answer."""
 
 
 def stated_answer(response: str) -> tuple[str | None, str]:
@@ -48,12 +54,15 @@ def stated_answer(response: str) -> tuple[str | None, str]:
 
 
 def _first_sentence(text: str) -> str:
-    """What is stated, up to the end of its sentence; a formula that begins it is taken whole."""
+    """What is stated, up to the end of its sentence; of a formula with a few harmless words behind it, the formula."""
+    text = _BOLD.sub(r"\1", text)
     formula = _FORMULA.match(text)
-    if formula and not re.match(r"\s*(?:,|and|or)\s", text[formula.end() :]):
+    start = formula.end() if formula else 0
+    end = _SENTENCE.search(text, start)
+    sentence = (text[: end.start()] if end else text).strip()
+    if formula and not _MORE.search(text[start : end.start() if end else len(text)]):
         return next(g for g in formula.groups() if g)
-    end = _SENTENCE.search(text)
-    return (text[: end.start()] if end else text).strip()
+    return sentence
 
 
 def _last_value(text: str) -> tuple[str | None, str]:

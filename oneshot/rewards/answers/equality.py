@@ -180,7 +180,9 @@ def _lists(a: Shape, b: Shape) -> bool | None:
 
 def _labels_lost(a: Many, b: Many) -> bool:
     """Whether one side names different variables, `x=1, y=2`, and the other none: its order would have to count."""
-    names = {str(i.sides[0]) for i in a.items if isinstance(i, Relation) and i.ops == ("=",)}
+    named = [i.sides[0] for i in a.items if isinstance(i, Relation) and i.ops == ("=",)]
+    # The roots x_1 and x_2 may change places, x and y may not.
+    names = {i.node.name.partition("_")[0] for i in named if isinstance(i, Value)}
     return len(names) > 1 and not any(isinstance(i, Relation) for i in b.items)
 
 
@@ -229,7 +231,7 @@ def _matrices(a: Matrix | None, b: Matrix | None) -> bool | None:
 
 
 def _ratios(a: Ratio, b: Ratio) -> bool | None:
-    """`2:4` is `1:2`: crosswise products agree and zeros stand at the same places. `4:30` may be a time: only itself."""
+    """`2:4` is `1:2`: crosswise products agree, zeros stand at the same places. `4:30` may be a time: only itself."""
     if len(a.parts) != len(b.parts):
         return False
     if _is_time(a) or _is_time(b):
@@ -246,13 +248,7 @@ def _ratios(a: Ratio, b: Ratio) -> bool | None:
 
 def _is_time(ratio: Ratio) -> bool:
     minutes = ratio.parts[-1]
-    return (
-        len(ratio.parts) == 2
-        and minutes.op == "num"
-        and minutes.places < 0
-        and minutes.digits == 2
-        and minutes.value < 60
-    )
+    return len(ratio.parts) == 2 and (minutes.op, minutes.digits) == ("num", 2) and minutes.value < 60
 
 
 ZERO = number(0)

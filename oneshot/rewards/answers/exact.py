@@ -6,11 +6,12 @@ import math
 import operator
 from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
+from functools import lru_cache
 
 MAX_BITS = 8_192
 """A fraction with more bits is not made: reducing it takes time with the square of its length."""
-MAX_WHOLE_BITS = 1 << 20
-"""The same for whole numbers, which need no reducing: whole numbers are compared exactly up to 315,000 digits."""
+MAX_WHOLE_BITS = 1 << 17
+"""The same for whole numbers, which need no reducing: whole numbers are compared exactly up to 39,000 digits."""
 
 
 class TooLong(ArithmeticError):
@@ -90,16 +91,18 @@ def _integer_root(value: int, n: int) -> int | None:
     return low if low**n == value else None
 
 
+@lru_cache(maxsize=256)
 def _exact_factorial(n: Fraction) -> Fraction | None:
     if n.denominator != 1:
         return None
-    if n > 20_000:
+    if n > 10_000:
         raise TooLong
     if n < 0:
         raise ZeroDivisionError
     return Fraction(math.factorial(n.numerator))
 
 
+@lru_cache(maxsize=256)
 def _exact_binomial(n: Fraction, k: Fraction) -> Fraction | None:
     whole = n.denominator == 1 and k.denominator == 1 and 0 <= k <= n
     return Fraction(math.comb(int(n), int(k))) if whole and n <= 4_000 else None

@@ -21,7 +21,7 @@ ENOUGH_DIGITS = 6
 """Significant digits from which a rounded decimal stands for an exact value (`0.285714` for 2/7)."""
 
 # Possessive quantifiers (`++`) and the cap on groups keep these linear on long runs of digits.
-_WHOLE = r"(?:[0-9]{1,3}(?:(?:,|\{,\}|,\\!|\\!)[0-9]{3}){1,40}(?![0-9])|[0-9]++)"
+_WHOLE = r"(?:[0-9]{1,3}(?:(?:,|\{,\}|,\\!|\\!|\\,)[0-9]{3}){1,40}(?![0-9])|[0-9]++)"
 DECIMAL = rf"(?:{_WHOLE}(?:\.[0-9]++)?|\.[0-9]++)"
 """Pattern of an unsigned decimal, thousands separators included."""
 POWER_OF_TEN = (

@@ -36,7 +36,7 @@ def as_reals(shape: Shape) -> tuple[Piece, ...] | None:
     try:
         if len(_spoken_of(shape)) > 1:
             return None
-        return merged(_pieces(shape))
+        return None if len(_spoken_of(shape)) > 1 else merged(_pieces(shape))
     except (NotReals, TooBig):
         return None
 

@@ -55,11 +55,15 @@ def _words(token: Token) -> str:
     return "-" if token.text == "-" else " ".join(re.findall(r"[a-z]+|-", token.text.lower()))
 
 
+_SHORT_WORDS = frozenset("yes no odd one two six ten red sun mon tue wed thu fri sat".split())
+
+
 def _is_text(tokens: Sequence[Token]) -> bool:
     """Words, and not the product of letters that `ab` is."""
-    return any(t.kind == "text" or len(t.text) > 3 or (len(t.text) == 3 and t.text.isupper()) for t in tokens) or len(tokens) > 1 or tokens[0].text.lower() in (
-        "yes", "no", "odd", "one", "two", "six", "ten", "red", "sun", "mon", "tue", "wed", "thu", "fri", "sat",
-    )  # fmt: skip
+    if len(tokens) > 1 or tokens[0].text.lower() in _SHORT_WORDS:
+        return True
+    token = tokens[0]
+    return token.kind == "text" or len(token.text) > 3 or (len(token.text) == 3 and token.text.isupper())
 
 
 def _listed(items: tuple[Shape, ...], kind: str) -> Shape:
@@ -153,12 +157,8 @@ def _single(tokens: Sequence[Token], depth: int) -> Shape:
 
 def _minus_as_setminus(tokens: Sequence[Token], places: Sequence[int]) -> Sequence[Token]:
     r"""`\mathbb{R} - \{2\}` takes a set away."""
-    return [
-        t._replace(text="setminus")
-        if t.text == "-" and i and i in places and tokens[i + 1 : i + 2] and tokens[i + 1].text == "\\{"
-        else t
-        for i, t in enumerate(tokens)
-    ]
+    minus = {i for i in places if i and tokens[i].text == "-" and [t.text for t in tokens[i + 1 : i + 2]] == ["\\{"]}
+    return [t._replace(text="setminus") if i in minus else t for i, t in enumerate(tokens)]
 
 
 def _plus_and_minus(tokens: Sequence[Token], depth: int) -> Shape:

@@ -23,14 +23,15 @@ MULTIPLIERS = {
 """Words that multiply the number before them."""
 PERCENT = frozenset(["percent", "percents", "pct", "per cent"])
 STOP = frozenset(
-    "and or not no none if when where unless for all any less more greater smaller fewer at least most between than "
-    "to except without only but is are was the answer equals equal plus minus times over either both neither nor "
-    "such that with even odd prime mod modulo half halves third thirds quarter quarters fourth fourths fifth fifths "
-    "sixth sixths seventh sevenths eighth eighths ninth ninths tenth tenths hundredth hundredths thousandth "
-    "thousandths one two three four five six seven eight nine ten eleven twelve twenty maybe perhaps possibly "
-    "alternatively alternative vs versus then also another instead wrong incorrect false correct true twice thrice "
-    "double doubled triple tripled squared cubed factorial inverse reciprocal negative positive root pi divided "
-    "multiplied by base log mille nearly almost guess probably likely unknown undefined infinity".split()
+    "and or not no none if when where unless for all any less more greater smaller fewer at least most between "
+    "than to except without only but is are was the answer equals equal plus minus times over either both neither "
+    "nor such that with even odd prime mod modulo half halves third thirds quarter quarters fourth fourths fifth "
+    "fifths sixth sixths seventh sevenths eighth eighths ninth ninths tenth tenths hundredth hundredths "
+    "thousandth thousandths one two three four five six seven eight nine ten eleven twelve twenty maybe perhaps "
+    "possibly alternatively alternative vs versus then also another instead wrong incorrect false correct true "
+    "twice thrice double doubled triple tripled squared cubed factorial inverse reciprocal negative positive root "
+    "pi divided multiplied by base log mille nearly almost guess probably likely unknown undefined infinity below "
+    "above zero".split()
 )
 """A text with one of these is not a unit."""
 UNITS = frozenset(
