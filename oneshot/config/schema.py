@@ -168,7 +168,7 @@ class SaveConfig:
     name: str = ""
     """Slug of the run folder; empty means the example's id."""
     optimizer: bool = True
-    """Keep the optimiser state, so that the run can be resumed: twice the weights on disk, as much for the one before."""
+    """Keep the optimiser state, so that the run can be resumed: twice the weights on disk, and as much again."""
     track: str = ""
     """Experiment trackers that read the metrics: trackio, wandb, tensorboard, mlflow, separated by commas; no account
     is asked for. Empty or `none` means none."""
