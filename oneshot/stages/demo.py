@@ -14,6 +14,7 @@ from oneshot.config.request import Request
 from oneshot.data.tasks import builtin
 from oneshot.data.tasks.wordings import LABELS
 from oneshot.errors import UsageError
+from oneshot.export import tracking
 from oneshot.measure.statistics import wilson
 from oneshot.record import RunFolder
 from oneshot.report import page
@@ -24,7 +25,7 @@ from oneshot.stages.evaluation import measure
 from oneshot.stages.log import Logged
 from oneshot.stages.preflight import BaseRate
 from oneshot.stages.probe import PROBE_STEP, Probed, Prober, choose
-from oneshot.stages.session import Phases, Session, failing, train
+from oneshot.stages.session import Phases, Session, failing, tracked, train
 from oneshot.stages.setup import Setup, check_answers, load_setup, resolve_names
 from oneshot.stages.summary import headline, limits, peak_memory_gib, summarise
 from oneshot.types import Problem
@@ -39,6 +40,7 @@ def main(request: Request) -> int:
     """The whole loop. Prints the run folder, with --json one object with the summary."""
     config = request.config
     names = resolve_names(config)
+    tracking.check(config.save.track)
     if config.rollout.groups * config.rollout.group_size < 1 or config.optim.steps < 1:
         raise UsageError("the demo trains for at least one step.", tries=("oneshot demo --steps 1",))
     shown: Display = display(quiet=request.quiet or request.json, plain=plain())
@@ -65,9 +67,11 @@ def main(request: Request) -> int:
         rate = BaseRate(successes=chosen.successes, samples=chosen.samples)
         run.event("preflight", **rate.as_dict())
         shown.note(f"training: {config.optim.steps} steps")
-        train(session, rate)
-        phases.end("train")
-        summary = finish(session, rate, phases, sampled)
+        with tracked(session, offline=request.offline) as track:
+            train(replace(session, tracking=track), rate)
+            phases.end("train")
+            summary = finish(session, rate, phases, sampled)
+            track.close(summary)
     tell(request, run, summary)
     return 0
 

@@ -13,13 +13,14 @@ from typing import Any
 
 from oneshot.config.load import to_dict
 from oneshot.errors import DataError, MachineError, OneshotError, Stopped
+from oneshot.export.tracking import Tracking
 from oneshot.record import RunFolder, check_disk
 from oneshot.stages import graders, loop
 from oneshot.stages.callbacks import Callback, Drawing, Dropping, Every, Reached, Stopping, Watching, due, in_order
 from oneshot.stages.display import Display, Eta
 from oneshot.stages.evaluation import measure
-from oneshot.stages.preflight import BaseRate, Health, base_rate, check_base_rate
-from oneshot.stages.probe import Prober
+from oneshot.stages.opening import Opening, opening
+from oneshot.stages.preflight import BaseRate, Health
 from oneshot.stages.setup import Setup
 from oneshot.stages.signals import Abandoned, stop_requests, stops_at_once
 from oneshot.types import Problem
@@ -39,6 +40,9 @@ class Session:
     """Name of the held-out set in evals/."""
     shown: Display
     yes: bool = False
+    verbose: bool = False
+    tracking: Callback = lambda step, metrics: None
+    """Sends what a step recorded to experiment trackers."""
 
 
 def new_run(setup: Setup, problems: Sequence[Problem], argv: Sequence[str], **extra: Any) -> RunFolder:
@@ -94,18 +98,34 @@ def unusable(error: DataError, run: RunFolder) -> DataError:
     return DataError(error.message, code=error.code, tries=tries, kept=kept)
 
 
+@contextmanager
+def tracked(session: Session, *, offline: bool) -> Iterator[Tracking]:
+    """The run's trackers, opened and at the end closed; call `close` with the summary before."""
+    run = session.run
+    with Tracking(
+        session.setup.config.save.track,
+        metrics=run.path / "metrics.jsonl",
+        state=run.path / "tracking.json",
+        say=session.shown.note,
+    ) as found:
+        found.open(name=run.path.name, config=run.config(), offline=offline)
+        yield found
+
+
 def preflight(session: Session) -> BaseRate:
-    """The base model's rate on the example; recorded, said, and refused where training cannot start."""
-    setup, config = session.setup, session.setup.config
-    sampling = loop.build_sampling(config)
-    probe = Prober(engine=setup.engine, render=setup.render, verify=setup.names.verify, sampling=sampling)
-    rate, groups = base_rate(probe, session.problems)
-    session.run.event("preflight", **rate.as_dict(), prompt_tokens=len(setup.render(session.problems[0])))
-    if doubtful := graders.doubts(groups):
-        session.run.event("verdicts", step=None, **doubtful)
-    session.shown.note(rate.sentence(config.rollout.group_size))
-    check_base_rate(rate, allow_unsolved=config.data.allow_unsolved, yes=session.yes)
-    return rate
+    """Everything that is looked at before step 0 (`opening.py`); the base model's rate on the example."""
+    return opening(
+        Opening(
+            setup=session.setup,
+            problems=session.problems,
+            held_out=len(session.held_out),
+            note=session.shown.note,
+            event=session.run.event,
+            folder=session.run.path,
+            yes=session.yes,
+            verbose=session.verbose,
+        )
+    )
 
 
 def train(session: Session, rate: BaseRate | None) -> None:
@@ -171,6 +191,7 @@ def _watched(
     callbacks: list[Callback] = [
         reached,
         Drawing(run, shown, steps, Eta()),
+        session.tracking,
         Every(config.save.every, steps, save),
         dropping,
         Watching(run, shown, health, responses, save),

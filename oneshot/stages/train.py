@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from oneshot.config.schema import Config
 from oneshot.data import readers
 from oneshot.data.problems import BUILTIN, load
 from oneshot.errors import UsageError
+from oneshot.export import tracking
 from oneshot.report import page
 from oneshot.stages import demo, graders, resume, say
 from oneshot.stages.display import Display, display
@@ -19,7 +21,7 @@ from oneshot.stages.evaluation import measure
 from oneshot.stages.log import Logged
 from oneshot.stages.plan import dry_run
 from oneshot.stages.preflight import BaseRate
-from oneshot.stages.session import Phases, Session, failing, new_run, preflight, train
+from oneshot.stages.session import Phases, Session, failing, new_run, preflight, tracked, train
 from oneshot.stages.setup import check_answers, held_out, load_setup, resolve_names
 from oneshot.stages.summary import headline, limits, peak_memory_gib, summarise
 from oneshot.types import Problem
@@ -34,6 +36,7 @@ def main(request: Request) -> int:
     if config.optim.steps < 1:
         raise UsageError("optim.steps = 0: a run trains for at least one step.", tries=("--steps 1",))
     names = resolve_names(config)
+    tracking.check(config.save.track)
     shown: Display = display(quiet=request.quiet or request.json, plain=plain())
     problems = resume.examples(run) if run else training_problems(config, offline=request.offline, say=shown.note)
     warnings = check_answers(names, problems)
@@ -49,9 +52,11 @@ def main(request: Request) -> int:
     run = run or new_run(setup, problems, request.argv)
     shown = Logged(shown, run)
     session = Session(
-        setup=setup, run=run, problems=problems, held_out=unseen, task=_task(config), shown=shown, yes=request.yes
+        setup=setup, run=run, problems=problems, held_out=unseen, task=_task(config), shown=shown, yes=request.yes,
+        verbose=request.verbose,
     )  # fmt: skip
-    with failing(run):
+    with failing(run), tracked(session, offline=request.offline) as track:
+        session = replace(session, tracking=track)
         if begun:
             for note in resume.rounding(run.config(), to_dict(setup.config)):
                 shown.note(note)
@@ -67,12 +72,15 @@ def main(request: Request) -> int:
             measure(setup, unseen, run, session.task, f"checkpoint-{config.optim.steps}")
         phases.end("train")
         if rate and (demo.TEST, "base") in run.evals():  # a demo that was stopped ends as a demo
-            demo.tell(request, run, demo.finish(session, rate, phases))
+            summary = demo.finish(session, rate, phases)
+            track.close(summary)
+            demo.tell(request, run, summary)
             return 0
         summary = _summary(session, rate, phases)
         run.write_json("summary.json", summary)
         run.write_status(state="done")
         page.write(run)
+        track.close(summary)
     say.result(request, run, summary)
     return 0
 

@@ -53,13 +53,14 @@ def uninterrupted(train: OneShot, whole: list[dict[str, Any]]) -> dict[str, Any]
     return whole[0]
 
 
-# The preflight generates first and grades 32 responses; a step has 8 of them in at least 2 micro-batches.
+# The preflight generates first, grades 32 responses and learns from one micro-batch.
+# A step has 8 of them in at least 2 micro-batches.
 PLACES: dict[str, tuple[Any, str, int, int]] = {
     "before the first token": (NativeEngine, "generate", 1 + 3, 2),
     "between verdicts": (collect, "graded", 32 + 2 * 8 + 4, 2),
-    "in a backward pass": (learner, "policy_loss", 2 * 2 + 1, 2),
+    "in a backward pass": (learner, "policy_loss", 1 + 2 * 2 + 1, 2),
     "while the optimiser steps": (torch.optim.AdamW, "step", 3, 3),
-    "in the first step": (learner, "policy_loss", 1, 0),
+    "in the first step": (learner, "policy_loss", 1 + 1, 0),
 }
 
 
