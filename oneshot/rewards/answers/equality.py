@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from fractions import Fraction
 
+from oneshot.rewards.answers.decimals import hundredth, numeral_of, stands_for
 from oneshot.rewards.answers.evaluate import TooBig
 from oneshot.rewards.answers.pieces import same_reals
 from oneshot.rewards.answers.reals import as_reals, is_set_of_reals
 from oneshot.rewards.answers.relations import every, same_relations, unlabelled
 from oneshot.rewards.answers.shapes import Bracketed, Many, Matrix, Ratio, Relation, Sets, Shape, Value, Words
 from oneshot.rewards.answers.tree import Node, number
-from oneshot.rewards.answers.values import constant, equal_nodes, stands_for, variables
+from oneshot.rewards.answers.values import constant, equal_nodes, variables
 
 
 def equal(a: Shape, b: Shape) -> bool | None:
@@ -106,8 +106,8 @@ def equal_values(a: Value, b: Value) -> bool | None:
     """Two values, with the conventions for percent signs, rounded decimals and letters that may be a unit."""
     if a.percent != b.percent:
         signed, plain = (a, b) if a.percent else (b, a)
-        hundredth = _hundredth(signed.node)
-        found = [_equal_nodes(signed.node, plain.node), _equal_nodes(hundredth, plain.node)]
+        shifted = hundredth(signed.node)
+        found = [_equal_nodes(signed.node, plain.node), _equal_nodes(shifted, plain.node)]
         return True if any(found) else None if None in found else False
     found_here = _equal_nodes(a.node, b.node)
     if found_here is not True and (a.bare is None) != (b.bare is None):
@@ -118,19 +118,11 @@ def equal_values(a: Value, b: Value) -> bool | None:
     return found_here
 
 
-def _hundredth(node: Node) -> Node:
-    """A hundredth of a tree; of a written decimal, a decimal with two places more."""
-    decimal = _numeral_of(node)
-    if decimal is None:
-        return Node("mul", (node, number(Fraction(1, 100))))
-    return decimal._replace(value=decimal.value / 100, places=decimal.places + 2)
-
-
 def _equal_nodes(a: Node, b: Node) -> bool | None:
     found = equal_nodes(a, b)
     if found:
         return True
-    first, second = _numeral_of(a), _numeral_of(b)
+    first, second = numeral_of(a), numeral_of(b)
     if (first is None) == (second is None):
         return found
     decimal, exact = (first, b) if first else (second, a)
@@ -142,19 +134,6 @@ def _equal_nodes(a: Node, b: Node) -> bool | None:
     except TooBig:
         return found
     return True if value is not None and stands_for(decimal, value) else found
-
-
-def _numeral_of(node: Node) -> Node | None:
-    r"""The decimal a tree writes, `2.5` or `2.5\times 10^{3}`, as one leaf with its places; None for anything else."""
-    if node.op == "num":
-        return node if node.places >= 0 else None
-    if node.op == "mul" and len(node.args) == 2 and node.args[1].op == "pow":
-        head, (base, exponent) = node.args[0], node.args[1].args
-        power = exponent.value
-        if head.op == "num" and base == number(10)._replace(digits=2) and exponent.op == "num" and abs(power) < 400:
-            places = max(head.places, 0) - int(power)
-            return head._replace(value=head.value * Fraction(10) ** int(power), places=max(places, 0))
-    return None
 
 
 # Several things at once.

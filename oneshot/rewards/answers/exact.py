@@ -57,7 +57,7 @@ def _exact_power(base: Fraction, exponent: Fraction) -> Fraction | None:
     if exponent.denominator != 1:
         root = _exact_root(Fraction(exponent.denominator), base)
         return None if root is None or base < 0 else _exact_power(root, Fraction(exponent.numerator))
-    size = max(base.numerator.bit_length(), base.denominator.bit_length())
+    size = math.log2(max(abs(base.numerator), base.denominator))
     if base == 0 and exponent <= 0:
         raise ZeroDivisionError
     if base in (0, 1):

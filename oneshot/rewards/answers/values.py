@@ -28,8 +28,6 @@ VISIBLE = 30
 """Where rounding errors reach 10^-30, as beside 2^2024, a whole number more or less would not be seen."""
 TINY = 55
 """Rounding errors below 10^-55 make a zero no other number."""
-ENOUGH_DIGITS = 6
-"""Significant digits from which a rounded decimal stands for an exact value (`0.285714` for 2/7)."""
 ENOUGH_POINTS = 4
 
 
@@ -211,24 +209,6 @@ def _quotient(a: Value, b: Value) -> Value:
 def is_real(value: Value) -> bool:
     """Whether a value has no imaginary part."""
     return type(value) is Fraction or not getattr(value, "imag", 0)
-
-
-def stands_for(decimal: Node, exact: Valued) -> bool:
-    """Whether a written decimal of enough digits is the exact value, cut or rounded to its places.
-
-    A whole number is never the rounding of anything, and none is rounded to: 0.9999999 is not 1.
-    """
-    places, digits, written = decimal.places, decimal.digits, decimal.value
-    if places < 1 or digits < ENOUGH_DIGITS or not is_real(exact.value):
-        return False
-    if type(exact.value) is Fraction:
-        if exact.value.denominator == 1:
-            return exact.value == written
-        value, unit = exact.value, Fraction(1, 10**places)
-    else:
-        value, written, unit = exact.value.real, approximate(written), approximate(Fraction(1, 10**places))
-    difference = abs(value - written)
-    return bool(difference * 2 <= unit or (difference < unit and abs(written) <= abs(value)))
 
 
 @lru_cache(maxsize=4096)
