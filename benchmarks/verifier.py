@@ -29,6 +29,7 @@ from pathlib import Path
 FILES = ("math500", "aime24", "aime25", "amc23", "minerva_math", "olympiadbench")
 ROOT = Path(__file__).resolve().parents[1]
 GOLDEN = ROOT / "tests" / "golden" / "verifier"
+LABELLED = ("pairs_dev.jsonl", "pairs_heldout.jsonl")
 FILLER = "We look at the problem step by step and write down what is known. "
 ROUNDS = 3
 AIMS = {"same": 5_000, "different": 1_000}
@@ -60,7 +61,7 @@ def pairs(kind: str, data: Path) -> list[tuple[str, str, bool]]:
     if kind == "rollouts":
         answers = ["12.8", "12.7", r"8\sqrt[3]{4}", "64/5", "13", *(f"{n / 10:.1f}" for n in range(1, 36))]
         return [("12.8", response(random.Random(i).choice(answers)), False) for i in range(1_024)]
-    rows = [json.loads(row) for file in sorted(GOLDEN.glob("pairs_*.jsonl")) for row in file.open(encoding="utf-8")]
+    rows = [json.loads(row) for name in LABELLED for row in (GOLDEN / name).open(encoding="utf-8")]
     scored = [row for row in rows if row["category"] != "stress" and row["grader"] == "math"]
     return [(row["gold"], row["response"], row["expected"]) for row in scored]
 

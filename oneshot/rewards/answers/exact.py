@@ -43,6 +43,10 @@ def _folded(operation: Callable[[Fraction, Fraction], Fraction], start: Fraction
 
 
 def _exact_quotient(a: Fraction, b: Fraction) -> Fraction:
+    if a.denominator == b.denominator == 1 and b:
+        whole, rest = divmod(a.numerator, b.numerator)
+        if not rest:
+            return Fraction(whole)
     _short(a, b)
     return a / b
 

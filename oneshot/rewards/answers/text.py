@@ -69,7 +69,7 @@ def clean(text: str) -> str:
     Digits grouped by `{,}`, `,\!`, `\,` or a no-break space are joined; a plain comma is left, since `(3,100)` is a
     pair. Row breaks of matrices become `\\`. A dollar sign becomes a space, so `$1$,$234$` stays two numbers.
     """
-    text = text.replace("\x00", " ")
+    text = text.strip("\x00")
     if not text.isascii():
         text = _ascii(text)
     if "\\" in text or "$" in text or "~" in text or "{" in text:

@@ -51,7 +51,7 @@ _LETTERS = frozenset("msghlLNJWVAKCF")
 _PRODUCTS = frozenset("mg ms ns pa pc kl kpc mpc mpa mw gw ev".split())
 """Units that written without a space (`2mg`) are rather products of variables."""
 _TEXT = re.compile(r"[A-Za-z]+")
-_POWERS = re.compile(r"(?<=[A-Za-z])(?:\^?\{?-?[1-4]\}?|\^\{?\\circ\}?)|\\circ|\\,|\\ ")
+_POWERS = re.compile(r"(?<=[A-Za-z])\^?\{?-?[1-4]\}?|\^?\{?\\circ\}?|\\,|\\ ")
 
 
 def words_of(text: str) -> list[str]:
@@ -66,7 +66,7 @@ def is_unit_text(text: str) -> bool:
     if re.search(r"[0-9+=<>\\^_]|^\s*-", bare):
         return False
     if not words:
-        return not text.strip("~ .,()/")
+        return not bare.strip("~ .,()/\u00b0")
     if len(words) == 1 and len(words[0]) == 1:
         return bare.strip(" .()") in _LETTERS
     return all(_is_unit(w) for w in words)
@@ -90,6 +90,8 @@ def without_unit(tokens: Sequence[Token]) -> Sequence[Token]:
 
 def without_letters(tokens: Sequence[Token]) -> Sequence[Token] | None:
     r"""`15 m`, `3\times10^8 m/s` as the number alone; None for anything else. The letters might be variables too."""
+    if tokens and tokens[0].kind not in ("number", "op", "open", "command", "function"):
+        return None
     for k in range(1, len(tokens)):
         if tokens[k].kind in ("name", "word", "text", "command", "function"):
             letter = tokens[k].kind == "name" and tokens[k].spaced and tokens[k].text in _LETTERS

@@ -13,8 +13,8 @@ import pytest
 
 from oneshot.rewards.functions import VERIFIERS
 
-FILES = ("pairs_dev.jsonl", "pairs_heldout.jsonl")
-ROWS = {"pairs_dev.jsonl": 873, "pairs_heldout.jsonl": 777}
+ROWS = {"pairs_dev.jsonl": 873, "pairs_heldout.jsonl": 777, "pairs_adversary.jsonl": 326}
+FILES = tuple(ROWS)
 SLOWEST = 10.0
 """Seconds one pair may take: a guard against hanging, not a measurement."""
 Row = dict[str, Any]
@@ -33,7 +33,7 @@ def response_of(row: Row) -> str:
 
 
 def wrongly_graded(rows: list[Row]) -> Iterator[str]:
-    graders = {name: VERIFIERS.build(name) for name in ("math", "math-lenient")}
+    graders = {name: VERIFIERS.build(name) for name in ("math", "math-lenient", "number", "choice")}
     for row in rows:
         start = time.perf_counter()
         verdict = graders[row.get("grader", "math")](response_of(row), row["gold"])
@@ -58,12 +58,12 @@ def test_every_pair_gets_its_label(name: str, category: str) -> None:
 def test_the_pairs_are_all_there_and_no_category_is_one_sided(name: str) -> None:
     rows = PAIRS[name]
     assert len(rows) == ROWS[name]
-    assert {row["grader"] for row in rows} == {"math", "math-lenient"}
+    assert {row["grader"] for row in rows} >= {"math", "math-lenient"}
     labels = Counter((row["category"], row["expected"]) for row in rows)
     assert all(labels[category, label] >= 3 for file, category in GROUPS if file == name for label in (True, False))
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", FILES[:2])
 def test_a_pair_without_a_box_is_no_answer_when_strict(name: str) -> None:
     math = VERIFIERS.build("math")
     boxless = [row for row in PAIRS[name] if row["category"] == "no box" and row["grader"] == "math-lenient"]

@@ -26,7 +26,7 @@ from oneshot.rewards.lenient import stated_answer
         ("the final answer is: 5", "5", "stated"),
         ("**Answer:** 5", "5", "stated"),
         ("Answer: $\\frac{1}{2}$.", r"\frac{1}{2}", "stated"),
-        ("The answer is therefore $x=5$, which fits.", "$x=5$,", "stated"),
+        ("The answer is therefore $x=5$, which fits.", "x=5", "stated"),
         ("The answer is $3$ and $4$.", "$3$ and $4$", "stated"),
         ("The answer is 3.14.", "3.14", "stated"),
         ("The answer is 5 because 2 + 3 = 5.", "5", "stated"),

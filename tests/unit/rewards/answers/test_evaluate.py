@@ -10,7 +10,7 @@ from fractions import Fraction
 import mpmath
 import pytest
 
-from oneshot.rewards.answers.evaluate import Evaluator, TooBig, Undefined, Value, approximate, context
+from oneshot.rewards.answers.evaluate import DIGITS, Evaluator, TooBig, Undefined, Value, approximate, context
 from oneshot.rewards.answers.grammar import parse
 from oneshot.rewards.answers.text import clean
 from oneshot.rewards.answers.tokens import tokenize
@@ -153,6 +153,8 @@ def test_large_but_within_reach() -> None:
 def test_the_largest_term_of_a_sum_is_known() -> None:
     evaluator = Evaluator({}, real=True)
     evaluator(parse(tokenize("1000-999+1/2")))
+    assert evaluator.largest == 0  # exact: no rounding to be measured by it
+    evaluator(parse(tokenize("1000-999+pi")))
     assert evaluator.largest == 1000
 
 
@@ -177,4 +179,4 @@ def test_every_thread_has_its_own_precision() -> None:
     thread.join()
     assert found[0] is not context()
     assert context() is context()
-    assert context().dps == 60
+    assert context().dps == DIGITS

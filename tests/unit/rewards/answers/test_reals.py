@@ -29,8 +29,8 @@ def show(found: tuple[Piece, ...] | list[Piece] | None) -> str:
 
 FORMS = {
     "intervals": {"[1,4)": "[1,4)", "(1,4]": "(1,4]", r"(-\infty,2]": "(-oo,2]", r"(3,+\infty)": "(3,oo)",
-                  r"[3,\infty]": "[3,oo)",
-                  "[2,2]": "[2,2]", "(2,2)": "empty", "[1/2,0.75]": "[1/2,3/4]", r"\mathbb{R}": "(-oo,oo)"},
+                  r"[3,\infty]": "none",
+                  "[2,2]": "[2,2]", "(2,2)": "none", "[2,2)": "none", "[1/2,0.75]": "[1/2,3/4]", r"\mathbb{R}": "(-oo,oo)"},
     "inequalities": {"x<2": "(-oo,2)", r"x\ge 2": "[2,oo)", "2>x": "(-oo,2)", "-2x>4": "(-oo,-2)", "2x+1<=5": "(-oo,2]",
                      "x+3>2x": "(-oo,3)",
                      "1<x<2": "(1,2)", r"4>x\ge 1": "[1,4)", r"x\ne 3": "(-oo,3) u (3,oo)", "x=3": "[3,3]",
@@ -98,7 +98,9 @@ def test_ends_are_values_not_texts() -> None:
 
 
 _END = st.integers(-4, 4)
-_SETS = st.lists(st.tuples(_END, _END, st.sampled_from("[("), st.sampled_from("])")), min_size=1, max_size=4)
+_PART = st.tuples(_END, _END, st.sampled_from("[("), st.sampled_from("])"))
+# Without inner points only [a,a] is a set; (a,a) is a pair of coordinates.
+_SETS = st.lists(_PART.filter(lambda p: p[0] != p[1] or p[2:] == ("[", "]")), min_size=1, max_size=4)
 
 
 def text_of(parts: list[tuple[int, int, str, str]]) -> str:

@@ -60,7 +60,7 @@ OUTLINES = {
                   r"x\ne 3": "!=[v 3]",
                   "x=2+3=5": "= =[v 5 5]", r"x\approx 3": "approx[v 3]", r"\{x \mid x>3\}": ">[v 3]",
                   r"\{x : x>3\}": ">[v 3]",
-                  r"\text{Area}=5": "=[words area 5]", "f(x)=3": "=[v 3]", "1<x, x<2": "list[<[1 v] <[v 2]]"},
+                  r"\text{Area}=5": "=[words area 5]", "f(x)=3": "=[words f(x) 3]", "1<x, x<2": "list[<[1 v] <[v 2]]"},
     "sets": {r"[1,2]\cup[3,4]": "cup[[1 2] [3 4]]", r"A\cap B": "cap[v v]",
              r"\mathbb{R}\setminus\{3\}": "setminus[v set[3]]",
              r"\{1\}\cup\{2\}\cup\{3\}": "cup[set[1] set[2] set[3]]"},
