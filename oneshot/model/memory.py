@@ -101,7 +101,7 @@ def forecast(shapes: Shapes, config: Config, *, training: bool = True, prompt: i
         weights=weights,
         gradients=weights * training,
         optimizer=2 * weights * training,
-        reference=weights * (training and config.algorithm.kl != 0),
+        reference=weights * (training and (config.algorithm.kl != 0 or config.algorithm.kl_in_reward != 0)),
         activations=size * kept * shapes.layers * tokens * training,
         # Logits, log p, p, their slope and gradient, in float32; the head's gradient once as sum and once as summand.
         logits=(5 * min(LOGIT_CHUNK, tokens) + 2 * shapes.hidden) * shapes.vocab * 4 * training,

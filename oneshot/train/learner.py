@@ -198,6 +198,6 @@ def _diagnostics(terms: Terms, entropy1_BT: Tensor, sampler_logp_BT: Tensor) -> 
 
 
 def _distance(after: list[nn.Parameter], before: list[Tensor]) -> float:
-    """L2 norm of the change of all parameters."""
-    squares = [(a.detach() - b).square().sum(dtype=torch.float64) for a, b in zip(after, before, strict=True)]
-    return float(torch.stack(squares).sum().sqrt())
+    """L2 norm of the change of all parameters; overwrites `before`."""
+    norms = [torch.linalg.vector_norm(b.sub_(a.detach())) for a, b in zip(after, before, strict=True)]
+    return float(torch.stack(norms).double().square().sum().sqrt())
