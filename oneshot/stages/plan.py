@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from oneshot.algos.algorithm import inert as inert_settings
 from oneshot.config.load import to_dict
 from oneshot.config.origins import Resolved, format_table
 from oneshot.config.request import Request
@@ -24,7 +25,7 @@ from oneshot.model.storage import DiskForecast, check_room, disk_forecast
 from oneshot.stages import forecasts
 from oneshot.stages.display import printable
 from oneshot.stages.forecasts import Speed, TimeForecast, time_forecast
-from oneshot.stages.setup import Names, Setup, held_out, load_setup, resolve_names
+from oneshot.stages.setup import Names, Setup, algorithm_of, held_out, load_setup, resolve_names
 from oneshot.stages.worst_case import WorstCase, run_worst_case, short_decode, speed_of, still_learner, weights_of
 from oneshot.types import Problem
 
@@ -46,9 +47,11 @@ def arithmetic(config: Config) -> str:
 
 def inert(config: Config) -> list[str]:
     """Settings that cannot act, so that nobody tunes them."""
-    if config.algorithm.updates == 1:
-        return ["one update a batch: the ratio is 1 in every update, so clipping is inert"]
-    return []
+    names = inert_settings(algorithm_of(config.algorithm))
+    if not names:
+        return []
+    why = " (one update a batch: the ratio is 1)" if config.algorithm.updates == 1 else ""
+    return [f"cannot act here: {', '.join(f'algorithm.{name}' for name in names)}{why}"]
 
 
 def _facts(request: Request, need: Forecast | None) -> dict[str, Any]:

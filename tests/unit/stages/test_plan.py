@@ -85,7 +85,7 @@ def test_as_text(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert plan.main(request(tiny)) == 0
     lines = capsys.readouterr().out.splitlines()
     names = [line.split()[0] for line in lines if not line.startswith(" ")]
-    assert names == ["example", "batch", "memory", "step", "time", "disk", "one", "nothing"]
+    assert names == ["example", "batch", "memory", "step", "time", "disk", "cannot", "nothing"]
     assert lines[-1] == "nothing was trained or written"
     assert "optim.lr" not in "".join(lines)
     assert plan.main(request(tiny, verbose=True)) == 0
