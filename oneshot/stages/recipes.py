@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
+from oneshot.config.load import load
 from oneshot.config.names import closest
 from oneshot.config.request import Request
 from oneshot.config.sources import shipped_recipes
@@ -51,7 +51,7 @@ def _list() -> tuple[dict[str, object], str]:
     rows = []
     for name, file in shipped_recipes().items():
         text = file.read_text(encoding="utf-8")
-        model = tomllib.loads(text).get("model", {}).get("name", "")
+        model = load([file], {}, {}).config.model.name
         rows.append({"name": name, "model": model, "title": title(text)})
     width = max(len(row["name"]) for row in rows)
     lines = "\n".join(f"{row['name']:<{width}}  {row['title']}" for row in rows)

@@ -130,9 +130,10 @@ def test_an_unknown_algorithm_grader_flag_and_verb(train: OneShot, oneshot: OneS
     told = train("--algorithm", "drgrpo")
     assert (told.code, told.err) == (
         2,
-        "E102 unknown algorithm 'drgrpo'. Did you mean 'dr_grpo'? Known: dr_grpo, grpo.\n",
+        "E102 unknown algorithm 'drgrpo'. Did you mean 'dr_grpo'? "
+        "Known: cispo, dapo, dr_grpo, grpo, gspo, max_rl, reinforce_pp, rloo.\n",
     )
-    assert "Known: dr_grpo, grpo." in train("--algorithm", "maxrl").err
+    assert "Known: cispo, dapo, dr_grpo, grpo, gspo, max_rl, reinforce_pp, rloo." in train("--algorithm", "maxrl").err
     assert "Did you mean 'math'?" in train("--reward", "maths").err
     assert "Did you mean 'clip_low'?" in train("--algorithm.clip-lo", "0.1").err
     check(train("--stepz", "3"), 2, "E101", "'--stepz'", "Did you mean '--steps'?")

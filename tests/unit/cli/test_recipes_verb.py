@@ -11,11 +11,21 @@ from oneshot.cli.main import main
 
 PAPER = "paper/qwen2.5-math-1.5b-pi1"
 
+MODELS = {
+    "demo": "smollm2-135m",
+    "paper/llama-3.2-3b-instruct-pi1": "meta-llama/Llama-3.2-3B-Instruct",
+    "paper/qwen2.5-math-1.5b-dsr-sub": "Qwen/Qwen2.5-Math-1.5B",
+    "paper/qwen2.5-math-1.5b-entropy-only": "Qwen/Qwen2.5-Math-1.5B",
+    PAPER: "Qwen/Qwen2.5-Math-1.5B",
+    "paper/qwen2.5-math-7b-pi1": "Qwen/Qwen2.5-Math-7B",
+    "paper/r1-distill-qwen-1.5b-pi1": "deepseek-ai/DeepSeek-R1-Distill-Qwen-1.5B",
+}
+
 
 def test_list(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["recipes", "list"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == ["demo", PAPER]
+    assert [line.split()[0] for line in lines] == list(MODELS)
     assert "arXiv:2504.20571" in lines[1]
 
 
@@ -23,10 +33,7 @@ def test_list_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["recipes", "list", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["schema"] == "oneshot.recipes/1"
-    assert {row["name"]: row["model"] for row in told["recipes"]} == {
-        "demo": "smollm2-135m",
-        PAPER: "Qwen/Qwen2.5-Math-1.5B",
-    }
+    assert {row["name"]: row["model"] for row in told["recipes"]} == MODELS
 
 
 def test_show_and_copy_give_the_same_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

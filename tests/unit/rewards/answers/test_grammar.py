@@ -78,7 +78,8 @@ TREES = {
         r"\text{x}": "x",
         r"\alpha": "alpha", "i": "i", "e_1": "e_1", r"\mathbb{R}": "mathbb:R",
     },
-    "a function's value": {"I(0)": "I(0)", "f(2)": "f(2)", "x(0)": "x(0)", "x(2)": "mul(x, 2)", "f(x)": "f(x)", "k(x)": "mul(k, x)",
+    "a function's value": {"I(0)": "I(0)", "f(2)": "f(2)", "x(0)": "x(0)", "x(2)": "mul(x, 2)",
+                           "f(x)": "f(x)", "k(x)": "mul(k, x)",
                            "2f(0)": "mul(2, f(0))"},
     "degrees": {
         r"30^\circ": "deg(30)", r"30^{\circ}": "deg(30)", r"\sin 30^\circ": "sin(div(mul(30, pi), 180))",
