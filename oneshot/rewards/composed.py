@@ -61,7 +61,7 @@ class TextVerifier:
         if answer is None:
             return Verdict(correct=False, extracted=None, method="none", status="no_answer", seconds=_since(start))
         if not answer.strip() or not reference.strip():
-            graded = Graded(False, rule, "empty")
+            graded = Graded(False, rule, "empty", f"the {'answer' if reference.strip() else 'reference'} is empty")
         else:
             graded = self._remembered(answer, reference)
         return Verdict(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import deque
 
+from oneshot.rewards.answers.units import STOP, words_of
 from oneshot.rewards.extract import last_box, last_number, visible
 
 _RUN_ON = re.compile(r"\n\s{0,9}(?:#{1,4} ?|\*\*)?(?:Question|Problem|Human|User|Exercise|Q)(?: ?\d{1,3})?(?:\*\*)?:")
@@ -59,8 +60,9 @@ def _first_sentence(text: str) -> str:
     formula = _FORMULA.match(text)
     start = formula.end() if formula else 0
     end = _SENTENCE.search(text, start)
-    sentence = (text[: end.start()] if end else text).strip()
-    if formula and not _MORE.search(text[start : end.start() if end else len(text)]):
+    sentence = (text[: end.start()] if end else text).strip("*` \t")
+    rest = text[start : end.start() if end else len(text)]
+    if formula and not _MORE.search(rest) and not STOP & set(words_of(rest)):
         return next(g for g in formula.groups() if g)
     return sentence
 
@@ -68,6 +70,8 @@ def _first_sentence(text: str) -> str:
 def _last_value(text: str) -> tuple[str | None, str]:
     formula = next(iter(deque(_FORMULA.finditer(text), maxlen=1)), None)
     if formula and last_number(text[formula.end() :]) is None:
-        return next(g for g in formula.groups() if g), "formula"
+        found = next(g for g in formula.groups() if g)
+        value = found.rpartition("=")[2]  # of f(1)+f(2) = 14/3 the value, of y = 2x the equation
+        return (found if re.search(r"(?<![A-Za-z\\])[A-Za-z]", value) else value), "formula"
     number = last_number(text)
     return (number, "number") if number is not None else (None, "none")

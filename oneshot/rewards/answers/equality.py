@@ -96,7 +96,7 @@ def _loosely(text: str) -> str:
 
 
 def _letters(text: str) -> str:
-    return re.sub(r"[^a-z0-9-]", "", text.lower())
+    return re.sub(r"[^a-z0-9-]", "", re.sub(r"^(?:an?|the) ", "", text.lower()))
 
 
 # Values.

@@ -63,11 +63,13 @@ class Parser(Cursor):
                 return node
 
     def two_numbers(self, before: Node) -> bool:
-        """`4 2` is neither 42 nor 8, and `x 2` is not a product anybody writes; `3^n 2^n` is one."""
+        """`4 2` is neither 42 nor 8, and `x 2` is not a product anybody writes; `3^n 2^n` and `n2^n` are."""
         last = before.args[-1] if before.op == "mul" else before
-        return (
-            self.at_number() and last.op in ("num", "var", "const", "neg") and self.tokens[self.place - 1].text != ")"
-        )
+        if not self.at_number() or self.tokens[self.place - 1].text == ")":
+            return False
+        following = self.peek(1)
+        powered = following is not None and following.text == "^"
+        return last.op in ("num", "neg") or (last.op in ("var", "const") and not powered)
 
     def signed(self) -> Node:
         """A power with its signs."""
@@ -197,6 +199,8 @@ class Parser(Cursor):
         return Node("abs", (node,))
 
     def _command(self, name: str) -> Node:
+        if name == "frac" and names.operator(self):
+            raise Unreadable("d/dx")
         if name == "frac" and (derivative := names.derivative(self)):
             return derivative
         if name in ("frac", "binom"):

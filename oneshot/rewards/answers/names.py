@@ -15,6 +15,18 @@ _DECORATIONS = frozenset(
 _APPLIED = frozenset("fghFGHPT")
 _ALWAYS_APPLIED = frozenset(["f", "g", "u", "delta", "Gamma"])
 """Letters that before a bracket are functions, whatever stands in it: `f(x+1)` is no product."""
+_BASES = {
+    "two": 2,
+    "three": 3,
+    "four": 4,
+    "five": 5,
+    "six": 6,
+    "seven": 7,
+    "eight": 8,
+    "nine": 9,
+    "ten": 10,
+    "twelve": 12,
+}
 _SYMBOLS = frozenset(["odot", "imath", "jmath", "partial", "nabla", "Re", "Im", "mho"])
 
 
@@ -83,6 +95,12 @@ def _argument(cursor: Cursor) -> str:
             return "".join(parts)
 
 
+def operator(cursor: Cursor) -> bool:
+    r"""Whether `{d}{dx}` stands here, which works on what follows."""
+    texts = [t.text for t in cursor.tokens[cursor.place : cursor.place + 5]]
+    return texts[:5] == ["{", "d", "}", "{", "d"]
+
+
 def derivative(cursor: Cursor) -> Node | None:
     r"""`\frac{dM}{dt}` as one name: its d do not cancel. None, without a step, where something else stands here."""
     above, middle = _group(cursor, cursor.place)
@@ -110,6 +128,8 @@ def _group(cursor: Cursor, start: int) -> tuple[list[str], int]:
 
 def in_base(digits: str, base: str) -> Fraction:
     """`31` in base `7`. Raises `Unreadable` where the digits do not exist in that base."""
+    base = base.strip(" ()")
+    base = str(_BASES.get(base.lower(), base))
     if not base.isdigit() or not 2 <= int(base[:3]) <= 36 or len(digits) > 1_000:
         raise Unreadable("not a base")
     if any(int(d, 36) >= int(base) for d in digits if d.isalnum()) or not digits.isalnum():

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from oneshot.rewards.answers.shapes import FLIPPED, INEQUALITIES, Bracketed, Many, Relation, Shape, Value, Words
+from oneshot.rewards.answers.shapes import FLIPPED, INEQUALITIES, Bracketed, Many, Matrix, Relation, Shape, Value, Words
 from oneshot.rewards.answers.tree import Node, negated
+from oneshot.rewards.answers.units import words_of
 from oneshot.rewards.answers.values import proportional, variables
+from oneshot.rewards.answers.wording import NEVER_IN_LABELS
 
 Equal = Callable[[Shape, Shape], bool | None]
 """Whether two shapes are the same; handed down, since the sides of a relation are shapes too."""
@@ -56,7 +58,7 @@ def _chain(shape: Relation, equal: Equal) -> Shape:
 def is_label(left: Shape, right: Shape) -> bool:
     """Whether the left side of an equation only names what is on the right."""
     if isinstance(left, Words):
-        return True
+        return not NEVER_IN_LABELS & set(words_of(left.text))
     if isinstance(left, Bracketed):
         return is_name(left) and isinstance(right, (Bracketed, Many, Words)) and _as_long(left, right)
     if not isinstance(left, Value):
@@ -65,6 +67,10 @@ def is_label(left: Shape, right: Shape) -> bool:
     inside = variables(right.node) if isinstance(right, Value) else frozenset()
     if node.op == "var":
         return node.name not in inside
+    if node.op == "pow" and node.args[0].op == "var" and isinstance(right, Matrix):
+        return True
+    if node.op == "abs":  # |AB| = 5
+        return node.args[0].op == "mul" and is_label(Value(node.args[0]), right)
     if node.op == "const":
         return node.name in ("e", "i") and not inside
     parts = node.args if node.op == "mul" else ()

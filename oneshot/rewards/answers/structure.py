@@ -5,7 +5,6 @@ Bracket-aware: separators and relations count at the top level only. A leaf goes
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -15,7 +14,9 @@ from oneshot.rewards.answers.relations import is_label
 from oneshot.rewards.answers.shapes import RELATIONS, Bracketed, Many, Ratio, Relation, Sets, Shape, Value, Words
 from oneshot.rewards.answers.text import clean, compact
 from oneshot.rewards.answers.tokens import Token, Unreadable, tokenize
+from oneshot.rewards.answers.tree import Node
 from oneshot.rewards.answers.units import words_of
+from oneshot.rewards.answers.wording import NEVER_IN_LABELS, is_text, plain_words, without_intro
 
 MAX_NESTED = 12
 MAX_ITEMS = 64
@@ -34,14 +35,15 @@ def read(text: str) -> Shape:
 def _several(tokens: Sequence[Token], depth: int) -> Shape:
     if depth > MAX_NESTED:
         raise Unreadable("nested too deep")
-    tokens = _unwrapped(_without_intro(tokens))
+    tokens = _unwrapped(without_intro(tokens))
     if not tokens:
         raise Unreadable("nothing")
     if len(tokens) == 1 and tokens[0].kind == "text" and any(c.isdigit() for c in tokens[0].text):
         return _several(tokenize(tokens[0].text), depth + 1)  # \text{62 cm}
     wordy = all(t.kind in ("text", "word") or t.text in ("-", "'", ".", "!") for t in tokens)
-    if wordy and not tokens[0].text.strip().startswith("-") and _is_text(tokens):
-        return Words(" ".join(_words(t) for t in tokens).strip(), plain=True)
+    if wordy and not tokens[0].text.strip().startswith("-") and is_text(tokens):
+        said = " ".join(plain_words(t) for t in tokens).strip()
+        return _REALS if said in ("all real numbers", "all reals", "real numbers") else Words(said, plain=True)
     parts, kind = _split_list(tokens)
     if len(parts) == 1:
         return _single(parts[0], depth)
@@ -50,20 +52,7 @@ def _several(tokens: Sequence[Token], depth: int) -> Shape:
     return _listed(tuple(_single(part, depth) for part in parts), kind)
 
 
-def _words(token: Token) -> str:
-    """The words of a token, in lower case; a hyphen stays, since `a-b` is not `ab`."""
-    return "-" if token.text == "-" else " ".join(re.findall(r"[a-z]+|-", token.text.lower()))
-
-
-_SHORT_WORDS = frozenset("yes no odd one two six ten red sun mon tue wed thu fri sat".split())
-
-
-def _is_text(tokens: Sequence[Token]) -> bool:
-    """Words, and not the product of letters that `ab` is."""
-    if len(tokens) > 1 or tokens[0].text.lower() in _SHORT_WORDS:
-        return True
-    token = tokens[0]
-    return token.kind == "text" or len(token.text) > 3 or (len(token.text) == 3 and token.text.isupper())
+_REALS = Value(Node("var", name="mathbb:R"))
 
 
 def _listed(items: tuple[Shape, ...], kind: str) -> Shape:
@@ -76,18 +65,6 @@ def _listed(items: tuple[Shape, ...], kind: str) -> Shape:
     if named and isinstance(first, Relation) and not any(isinstance(i, Relation) for i in flat[1:]):
         flat[0] = first.sides[1]
     return Many(tuple(flat), kind)
-
-
-def _without_intro(tokens: Sequence[Token]) -> Sequence[Token]:
-    r"""Without `\text{The answer is }`, `\text{Answer: }`, `\therefore` at the start."""
-    while len(tokens) > 1 and (tokens[0].text in ("therefore", "implies") or _is_intro(tokens[0])):
-        tokens = tokens[1:]
-    return tokens
-
-
-def _is_intro(token: Token) -> bool:
-    words = words_of(token.text) if token.kind == "text" else []
-    return bool(words) and set(words) <= {"the", "final", "answer", "is", "so", "thus", "value", "equals", "result"}
 
 
 def _unwrapped(tokens: Sequence[Token]) -> Sequence[Token]:
@@ -132,7 +109,7 @@ def _split_list(tokens: Sequence[Token]) -> tuple[list[Sequence[Token]], str]:
 def _single(tokens: Sequence[Token], depth: int) -> Shape:
     if depth > MAX_NESTED:
         raise Unreadable("nested too deep")
-    tokens = _unwrapped(_without_intro(tokens))
+    tokens = _unwrapped(without_intro(tokens))
     if any(t.text in ("pm", "mp") and t.kind == "op" for t in tokens):
         braces = tokens[0].text == "\\{" and closing(tokens, 0) == len(tokens) - 1
         return _set(tokens[1:-1], depth) if braces else _plus_and_minus(tokens, depth)
@@ -171,7 +148,8 @@ def _plus_and_minus(tokens: Sequence[Token], depth: int) -> Shape:
 
 
 def _relation(tokens: Sequence[Token], places: Sequence[int], depth: int) -> Shape:
-    sides = tuple(_side(part, depth) for part in cut(tokens, places))
+    equation = all(tokens[i].text == "=" for i in places)
+    sides = tuple(_side(p, depth) if equation else _several(p, depth + 1) for p in cut(tokens, places))
     return Relation(tuple(tokens[i].text for i in places), sides)
 
 
@@ -187,11 +165,6 @@ def _side(tokens: Sequence[Token], depth: int) -> Shape:
         if (known and tokens[0].text in ("angle", "triangle")) or (said and not NEVER_IN_LABELS & set(said)):
             return Words(" ".join(t.text for t in tokens), plain=True)
         raise
-
-
-NEVER_IN_LABELS = frozenset(
-    ["not", "if", "no", "twice", "half", "wrong", "incorrect", "maybe", "or", "unless", "except", "never"]
-)
 
 
 def _is_application(tokens: Sequence[Token]) -> bool:

@@ -35,7 +35,7 @@ _SYMBOLS = {
     "ℤ": r"\mathbb{Z}", "ℕ": r"\mathbb{N}", "ℚ": r"\mathbb{Q}", "ℂ": r"\mathbb{C}", "±": r"\pm ", "∓": r"\mp ",
     "⌊": r"\lfloor ", "⌋": r"\rfloor ", "⌈": r"\lceil ", "⌉": r"\rceil ", "…": r"\ldots ", "∧": r"\land ",
     "∨": r"\lor ", "ℯ": "e", "ⅇ": "e", "ⅈ": "i", "∠": r"\angle ", "→": r"\to ",
-    "。": ".", "ℏ": r"\hbar ",
+    "。": ".", "ℏ": r"\hbar ", "¢": " cents ", "Å": " angstrom ",
 }  # fmt: skip
 _TABLE = str.maketrans(_SYMBOLS)
 _SCRIPTS = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱˣᵏᵗ]+|[₀₁₂₃₄₅₆₇₈₉₊₋₍₎ₙₖₓ]+")
@@ -49,6 +49,7 @@ _LAYOUT = re.compile(
     r"|\\(?:hspace|vspace|color|phantom|hphantom)\*?\{[^{}]{0,40}\}|\\!|\\(?:pounds|euro|yen|textdollar|texteuro|textsterling)(?![A-Za-z])"
 )
 _SPACING = re.compile(r"\\[,;:> ]|~|\\q?quad(?![A-Za-z])|\\[()\[\]]|\\?\$|[\t\r\n]")
+_OLD_ROMAN = re.compile(r"\{\s?\\rm(?![A-Za-z])([^{}]{0,99})\}")
 _ROW_BREAK = re.compile(r"\\\\\s?(?:\[[^\]]{0,20}\])?|\\(?:newline|cr)(?![A-Za-z])")
 _RENAMED = (
     (re.compile(r"\\[dtc]frac(?![A-Za-z])"), r"\\frac"),
@@ -56,6 +57,8 @@ _RENAMED = (
     (re.compile(r"\\(?:text(?:rm|bf|it|sf|tt|up|normal)?|mbox|hbox)(?![A-Za-z])\s?(?=\{)"), r"\\text"),
     (re.compile(r"\\(?:math(?:bf|it|sf|normal)|boldsymbol|bm)(?![A-Za-z])\s?\{([A-Za-z]|[-+0-9.,/]+)\}"), r"\1"),
     (re.compile(r"\\mathrm\s?\{([ei])\}"), r" \1 "),
+    (re.compile(r"\{([^{}]{1,99})\\over(?![A-Za-z])([^{}]{1,99})\}"), r"\\frac{\1}{\2}"),
+    (re.compile(r"\\mathring\s?\{A\}|\\AA(?![A-Za-z])|Å"), " angstrom "),
     (re.compile(r"\\operatorname\*?\s?\{([A-Za-z]{1,12})\}"), r"\\\1 "),
     (re.compile(r"\\degree(?![A-Za-z])|\\textdegree(?![A-Za-z])"), r"^\\circ "),
 )
@@ -111,7 +114,7 @@ def _fraction(match: re.Match[str]) -> str:
 
 def _latex(text: str) -> str:
     text = _GROUP_COMMA.sub("", _GROUP_SPACE.sub("", text))
-    text = _ROW_BREAK.sub(_ROW_MARK, text)
+    text = _OLD_ROMAN.sub(r"\\text{\1}", _ROW_BREAK.sub(_ROW_MARK, text))
     text = _LAYOUT.sub(" ", text)
     text = _SPACING.sub(" ", text)
     for pattern, new in _RENAMED:

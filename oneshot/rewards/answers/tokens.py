@@ -136,7 +136,8 @@ def numeral(text: str, spaced: bool = False) -> Token:
 
 def _add(tokens: list[Token], match: re.Match[str], kind: str, spaced: bool) -> None:
     if kind == "text":
-        tokens.append(Token("text", match["text"], spaced=spaced))
+        if match["text"].strip(" ~"):
+            tokens.append(Token("text", match["text"], spaced=spaced))
     elif kind == "envname":
         tokens.append(
             Token("open" if match["env"] == "begin" else "close", "matrix:" + match["envname"], spaced=spaced)

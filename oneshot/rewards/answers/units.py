@@ -16,6 +16,8 @@ _POWERS_OF_TEN = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "tril
 MULTIPLIERS = {
     **{word: 10**n for word, n in _POWERS_OF_TEN.items()},
     **{word + "s": 10**n for word, n in _POWERS_OF_TEN.items()},
+    "lakh": 10**5,
+    "crore": 10**7,
     "dozen": 12,
     "dozens": 12,
     "tens": 10,
@@ -23,35 +25,39 @@ MULTIPLIERS = {
 """Words that multiply the number before them."""
 PERCENT = frozenset(["percent", "percents", "pct", "per cent"])
 STOP = frozenset(
-    "and or not no none if when where unless for all any less more greater smaller fewer at least most between "
-    "than to except without only but is are was the answer equals equal plus minus times over either both neither "
-    "nor such that with even odd prime mod modulo half halves third thirds quarter quarters fourth fourths fifth "
-    "fifths sixth sixths seventh sevenths eighth eighths ninth ninths tenth tenths hundredth hundredths "
-    "thousandth thousandths one two three four five six seven eight nine ten eleven twelve twenty maybe perhaps "
-    "possibly alternatively alternative vs versus then also another instead wrong incorrect false correct true "
-    "twice thrice double doubled triple tripled squared cubed factorial inverse reciprocal negative positive root "
-    "pi divided multiplied by base log mille nearly almost guess probably likely unknown undefined infinity below "
-    "above zero".split()
+    "and or not no none if when where unless less more greater smaller fewer at least most between than except "
+    "without only but is are was answer equals equal plus minus over either both neither nor such that mod modulo "
+    "half halves third thirds fourth fourths fifth fifths sixth sixths seventh sevenths eighth eighths ninth "
+    "ninths tenth tenths hundredth hundredths thousandth thousandths maybe perhaps possibly alternatively "
+    "alternative vs versus then also another instead wrong incorrect false correct true twice thrice double "
+    "doubled triple tripled squared cubed factorial inverse reciprocal negative positive root pi divided "
+    "multiplied base log mille nearly almost guess probably likely unknown undefined infinity below above zero by "
+    "to two three four five six seven eight nine ten eleven twelve twenty with".split()
 )
 """A text with one of these is not a unit."""
 UNITS = frozenset(
-    "mm cm dm km nm um in ft yd mi sq cu mg kg lb lbs oz ml cl dl kl sec secs min mins hr hrs ms ns us wk yr yrs "
-    "mph kph kmh rpm fps hz khz mhz ghz ev kev mev gev kj kw kwh mw gw pa kpa mpa atm bar mol mmol rad deg degs usd "
-    "eur gbp rs cal kcal gal pt qt amp amps ohm volt volts watt watts joule joules newton newtons kelvin tesla "
-    "gauss farad meter meters metre metres inch inches foot feet yard yards mile miles second seconds minute "
-    "minutes hour hours day days week weeks month months year years degree degrees radian radians dollar dollars "
-    "cent cents euro euros pound pounds rupee rupees yen gram grams kilogram kilograms kilometer kilometers "
-    "centimeter centimeters millimeter millimeters liter liters litre litres square cubic unit units per erg ergs "
-    "dyne dynes au pc kpc mpc ly point points people person students times way ways time cm2 m2 km2 cm3 m3 gallon "
-    "gallons hectares acres acre angstrom angstroms".split()
+    "mag psf psi ppm ppb db gyr myr pm kpa mm cm dm km nm um in ft yd mi sq cu mg kg lb lbs oz ml cl dl kl sec "
+    "secs min mins hr hrs ms ns us wk yr yrs mph kph kmh rpm fps hz khz mhz ghz ev kev mev gev kj kw kwh mw gw pa "
+    "mpa atm bar mol mmol rad deg degs usd eur gbp rs cal kcal gal pt qt amp amps ohm volt volts watt watts joule "
+    "joules newton newtons kelvin tesla gauss farad meter meters metre metres inch inches foot feet yard yards "
+    "mile miles second seconds minute minutes hour hours day days week weeks month months year years degree "
+    "degrees radian radians dollar dollars cent cents euro euros pound pounds rupee rupees yen gram grams "
+    "kilogram kilograms kilometer kilometers centimeter centimeters millimeter millimeters liter liters litre "
+    "litres square cubic unit units per erg ergs dyne dynes au pc kpc mpc ly point points people person students "
+    "times way ways time cm2 m2 km2 cm3 m3 gallon gallons hectares acres acre angstrom angstroms".split()
 )
-_SHORT = frozenset("men dog cat cow hen pen box car bus egg toy job ton kid art".split())
+_SHORT = frozenset("old cup day men dog cat cow hen pen box car bus egg toy job ton kid art".split())
 """Short words that are counted."""
 _LETTERS = frozenset("msghlLNJWVAKCF")
+_CAPITALS = frozenset("TDH")
+"""Units as a text alone, `\\text{ T}`; as plain letters they are variables."""
+_SYMBOLS = _LETTERS | {"Omega", "mu"}
 _PRODUCTS = frozenset("mg ms ns pa pc kl kpc mpc mpa mw gw ev".split())
 """Units that written without a space (`2mg`) are rather products of variables."""
 _TEXT = re.compile(r"[A-Za-z]+")
-_POWERS = re.compile(r"(?<=[A-Za-z])\^?\{?-?[1-4]\}?|\^?\{?\\circ\}?|\\,|\\ ")
+_POWERS = re.compile(
+    r"(?<=[A-Za-z])\s?\^\s?\{?-?[1-4]\}?|(?<=[A-Za-z])[23]|\\(?:cdot|times|mu|AA)(?![A-Za-z])|\^?\{?\\circ\}?|\\,|\\ "
+)
 
 
 def words_of(text: str) -> list[str]:
@@ -68,8 +74,10 @@ def is_unit_text(text: str) -> bool:
     if not words:
         return not bare.strip("~ .,()/\u00b0")
     if len(words) == 1 and len(words[0]) == 1:
-        return bare.strip(" .()") in _LETTERS
-    return all(_is_unit(w) for w in words)
+        return bare.strip(" .()") in _LETTERS | _CAPITALS
+    if len(words) > 1:  # red marbles, bags of rice
+        return not any(w in STOP or w in MULTIPLIERS or w in PERCENT for w in words)
+    return _is_unit(words[0])
 
 
 def _is_unit(word: str) -> bool:
@@ -94,7 +102,7 @@ def without_letters(tokens: Sequence[Token]) -> Sequence[Token] | None:
         return None
     for k in range(1, len(tokens)):
         if tokens[k].kind in ("name", "word", "text", "command", "function"):
-            letter = tokens[k].kind == "name" and tokens[k].spaced and tokens[k].text in _LETTERS
+            letter = tokens[k].kind == "name" and tokens[k].spaced and tokens[k].text in _SYMBOLS
             whole = letter and _unit_end(tokens, k) == len(tokens) and _balanced(tokens[:k])
             return tokens[:k] if whole else None
     return None
@@ -105,6 +113,8 @@ def _starts(tokens: Sequence[Token], k: int) -> bool:
     token = tokens[k]
     if token.text == "frac":
         return k + 2 < len(tokens) and tokens[k + 1].text == "{" and _starts(tokens, k + 2)
+    if token.text == "mu":
+        return k + 1 < len(tokens) and tokens[k + 1].kind == "text" and is_unit_text(tokens[k + 1].text)
     if token.kind == "name":  # 300^\circ C
         return token.text in ("C", "F", "K") and any(t.text == "circ" for t in tokens[max(0, k - 2) : k])
     if token.kind == "text":
@@ -135,9 +145,11 @@ def _unit_end(tokens: Sequence[Token], k: int) -> int:
 def _is_name(token: Token, *, joined: bool) -> bool:
     if token.kind == "text":
         return is_unit_text(token.text)
+    if token.text == "mu":
+        return True
     if token.kind == "word":
         return _is_unit(token.text.lower())
-    return token.kind == "name" and token.text in _LETTERS and (joined or token.spaced)
+    return token.kind == "name" and token.text in _SYMBOLS and (joined or token.spaced)
 
 
 def _power_end(tokens: Sequence[Token], k: int) -> int:

@@ -28,6 +28,8 @@ VISIBLE = 30
 """Where rounding errors reach 10^-30, as beside 2^2024, a whole number more or less would not be seen."""
 TINY = 55
 """Rounding errors below 10^-55 make a zero no other number."""
+REAL = frozenset("xyztrsuvw")
+"""Letters that stand for real numbers, where n and k are whole."""
 ENOUGH_POINTS = 4
 
 
@@ -142,6 +144,8 @@ def _or_infinite(node: Node) -> Valued | int | None:
 def _agree_at_points(a: Node, b: Node, names: tuple[str, ...], *, real: bool) -> bool | None:
     agreed = 0
     points, enough = rows(names, kinds(a) | kinds(b))
+    if ("steps" in kinds(a)) != ("steps" in kinds(b)) and REAL & set(names):  # x is no whole number: floor(x) is not x
+        points, enough = [*smooth(names)[:3], *points], enough + 3
     absolute = ("branches" in kinds(a)) != ("branches" in kinds(b))
     for point in points:
         try:

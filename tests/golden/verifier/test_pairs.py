@@ -13,7 +13,7 @@ import pytest
 
 from oneshot.rewards.functions import VERIFIERS
 
-ROWS = {"pairs_dev.jsonl": 873, "pairs_heldout.jsonl": 777, "pairs_adversary.jsonl": 326}
+ROWS = {"pairs_dev.jsonl": 873, "pairs_heldout.jsonl": 777, "pairs_adversary.jsonl": 326, "pairs_second.jsonl": 1322}
 FILES = tuple(ROWS)
 SLOWEST = 10.0
 """Seconds one pair may take: a guard against hanging, not a measurement."""
