@@ -60,7 +60,7 @@ check: install
 golden: install
 	$(PY) -m pytest tests/golden --update-golden
 
-# About an hour on two quiet cores; vs_trl needs trl (the extra oracle). Results are kept in benchmarks/results.
+# Long; vs_trl needs trl (the extra oracle). Results are kept in benchmarks/results.
 BENCHMARKS := logprobs sampler learner vs_trl
 bench: install
 	@set -e; echo benchmarks/bench_help.py; $(PY) benchmarks/bench_help.py; \

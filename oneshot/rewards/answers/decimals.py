@@ -5,11 +5,9 @@ from __future__ import annotations
 from fractions import Fraction
 
 from oneshot.rewards.answers.evaluate import approximate
+from oneshot.rewards.answers.numbers import ENOUGH_DIGITS, cut_or_rounded
 from oneshot.rewards.answers.tree import Node, number
 from oneshot.rewards.answers.values import Valued, is_real
-
-ENOUGH_DIGITS = 6
-"""Significant digits from which a rounded decimal stands for an exact value (`0.285714` for 2/7)."""
 
 
 def numeral_of(node: Node) -> Node | None:
@@ -47,5 +45,4 @@ def stands_for(decimal: Node, exact: Valued) -> bool:
         value, unit = exact.value, Fraction(1, 10**places)
     else:
         value, written, unit = exact.value.real, approximate(written), approximate(Fraction(1, 10**places))
-    difference = abs(value - written)
-    return bool(difference * 2 <= unit or (difference < unit and abs(written) <= abs(value)))
+    return cut_or_rounded(written, value, unit)

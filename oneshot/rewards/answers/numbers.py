@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 from oneshot.rewards.answers.text import compact
 from oneshot.rewards.answers.units import is_unit_text
@@ -103,9 +104,13 @@ def _stands_for(decimal: Number, exact: Number) -> bool:
         return False
     if exact.value.denominator == 1:
         return False
-    unit = Fraction(10) ** -decimal.places
-    difference = abs(decimal.value - exact.value)
-    return difference * 2 <= unit or (difference < unit and abs(decimal.value) <= abs(exact.value))
+    return cut_or_rounded(decimal.value, exact.value, Fraction(10) ** -decimal.places)
+
+
+def cut_or_rounded(written: Any, exact: Any, unit: Any) -> bool:
+    """Whether a written decimal is an exact value cut or rounded to a last place worth `unit`; fractions or mpfs."""
+    difference = abs(exact - written)
+    return bool(difference * 2 <= unit or (difference < unit and abs(written) <= abs(exact)))
 
 
 def _bare(text: str) -> tuple[str, bool]:

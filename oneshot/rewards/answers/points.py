@@ -30,6 +30,7 @@ BRANCHES = frozenset(["abs", "max", "min", "sgn", "root"])
 STEPS = frozenset(["floor", "ceil", "fact", "binom", "gcd", "lcm"])
 
 
+@lru_cache(maxsize=256)
 def smooth(names: tuple[str, ...]) -> list[Point]:
     """Points with signs and sizes of all kinds; the first are positive and of middle size."""
     rows = [_row(names, signs, k, turn, Fraction(1, below)) for k, (signs, below, turn) in enumerate(_ROWS)]
@@ -46,6 +47,7 @@ def _row(names: tuple[str, ...], signs: str, k: int, turn: int, scale: Fraction)
     return point
 
 
+@lru_cache(maxsize=256)
 def whole(names: tuple[str, ...]) -> list[Point]:
     """Points of positive whole numbers; each two variables in both orders and with both parities."""
     n = len(_WHOLE)

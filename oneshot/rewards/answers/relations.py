@@ -148,5 +148,5 @@ def _difference(relation: Relation) -> tuple[Node, str] | None:
         return None
     op = relation.ops[0]
     if op in ("<", "<="):
-        return Node("add", (right.node, negated(left.node))), {"<": ">", "<=": ">="}[op]
+        return Node("add", (right.node, negated(left.node))), FLIPPED[op]
     return Node("add", (left.node, negated(right.node))), op
