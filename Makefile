@@ -61,17 +61,21 @@ golden: install
 	$(PY) -m pytest tests/golden --update-golden
 
 # Long; vs_trl needs trl (the extra oracle). Results are kept in benchmarks/results.
-BENCHMARKS := logprobs sampler learner vs_trl
+BENCHMARKS := logprobs sampler learner probe vs_trl
 bench: install
 	@set -e; echo benchmarks/bench_help.py; $(PY) benchmarks/bench_help.py; \
 	for name in $(BENCHMARKS); do echo "benchmarks/$$name.py"; $(PY) "benchmarks/$$name.py" --store $(BENCHFLAGS); done
 
-# The Python of the GPU machine as it is: no .venv, nothing installed.
+# The Python of the GPU machine as it is: no .venv, nothing installed. Tests, then benchmarks, each in a process of its
+# own; results are appended to $OUT/gpu.jsonl where OUT names a folder. GPUFLAGS='--only head' runs some of them.
 gpu:
 	@$(PYTHON) -c 'import sys; from importlib.util import find_spec as has; \
 	  gpu = has("torch") and __import__("torch").cuda.is_available(); \
 	  gpu or sys.exit("$(PYTHON) sees no CUDA GPU: nothing was tested")'
-	PYTHONPATH=. $(PYTHON) -m pytest tests/gpu -m gpu
+	@tests=0; measured=0; \
+	PYTHONPATH=. $(PYTHON) -m pytest tests/gpu -m gpu -rA --tb=short || tests=$$?; \
+	$(PYTHON) benchmarks/gpu/run.py $(if $(OUT),--store "$(OUT)/gpu.jsonl") $(GPUFLAGS) || measured=$$?; \
+	echo "tests: status $$tests, benchmarks: status $$measured"; test $$tests -eq 0 -a $$measured -eq 0
 
 docs: install
 	$(PY) tools/docs.py

@@ -89,20 +89,23 @@ def worker(side: str, model: str, size: int, limit: int, budget: int, threads: i
     from oneshot.algos.algorithm import configured
     from oneshot.algos.zoo import ALGORITHMS
     from oneshot.data.packing import pack
+    from oneshot.model import attention
     from oneshot.model.policy import set_threads
-    from oneshot.train import learner as module
+    from oneshot.train.learner import AdamWSettings, Learner
 
     answers = Answers()
     set_threads(threads)
     policy = policy_of(model)
     algorithm = configured(ALGORITHMS.build("grpo"), {"entropy": 0.01, "kl": 0.0})
-    learner = module.Learner(policy, algorithm, module.AdamWSettings(lr=0.0), temperature=1.0)
+    if side == "ours":
+        attention.install(policy.model)
+    learner = Learner(policy, algorithm, AdamWSettings(lr=0.0), temperature=1.0)
     if side == "plain":
-        module.logprob_and_entropy = plain
+        learner.head = plain
     work = groups(size, limit, policy.head.shape[0])
     for parameter in learner.parameters:  # Adam's moments and the gradients are no part of the difference
         parameter.grad = parameter.detach() * 0
-    learner.optimizer.step()
+    learner.optimizer.step(0.0)
     before, rate = peak_memory(), gemm_peak()
     told: dict[str, Any] = {}
 

@@ -20,6 +20,7 @@ from oneshot.config.environment import home
 from oneshot.data.packing import pack
 from oneshot.data.prompts import render
 from oneshot.data.tasks import builtin
+from oneshot.model import attention
 from oneshot.model import policy as policies
 from oneshot.rewards.functions import build_verifier
 from oneshot.rollout.collect import collect
@@ -84,6 +85,7 @@ def run(setting: dict[str, Any], cache: dict[str, Any]) -> dict[str, Any]:
     chosen, base = cache[key]["chosen"], cache[key]["base"]
     print(setting, chosen.problem.prompt, chosen.problem.answer, chosen.rate, cache[key]["rates"], flush=True)
     settings = AdamWSettings(lr=setting["lr"], warmup=3)
+    attention.install(policy.model)
     learner = Learner(policy, algorithm, settings, temperature=sampling.temperature)
     curve, rates, devs = [], [], {}
     for step in range(setting["steps"]):

@@ -50,6 +50,7 @@ def ours(model: str, limit: int, endless: bool, budget: int, **_: Any) -> None:
     from oneshot.algos.algorithm import configured
     from oneshot.algos.zoo import ALGORITHMS
     from oneshot.data.packing import pack
+    from oneshot.model import attention
     from oneshot.model.policy import set_threads
     from oneshot.rollout.collect import collect
     from oneshot.rollout.native import NativeEngine
@@ -58,9 +59,9 @@ def ours(model: str, limit: int, endless: bool, budget: int, **_: Any) -> None:
 
     answers = Answers()
     policy, problem, prompt, verify = parts(model)
-    held = dataclasses.replace(policy, eos_ids=frozenset([-1])) if endless else policy
-    engine = NativeEngine(held)
+    engine = NativeEngine(dataclasses.replace(policy, eos_ids=frozenset([-1])) if endless else policy)
     algorithm = configured(ALGORITHMS.build("grpo"), {"entropy": ENTROPY, "kl": 0.0})
+    attention.install(policy.model)  # as for every run
     learner = Learner(policy, algorithm, AdamWSettings(lr=LR), temperature=1.0)
     sampling = Sampling(temperature=1.0, max_new_tokens=limit)
     step = 0
@@ -211,7 +212,7 @@ def main() -> None:
     """Choose the settings, run both tables, print them and the ratios."""
     parser = options(__doc__)
     parser.add_argument("--trl-rows", type=int, nargs="+", default=[32, 8], help="micro-batch rows to try for TRL")
-    parser.add_argument("--budget", type=int, default=640, help="tokens of our micro-batches (the demo's: 640)")
+    parser.add_argument("--budget", type=int, default=1024, help="tokens of our micro-batches")
     given = parser.parse_args()
     repeats, limit, model = given.repeats, 48, "smollm2-135m"
     with tempfile.TemporaryDirectory() as folder:

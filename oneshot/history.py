@@ -6,66 +6,91 @@ never floored: the paper's pool file lifts an all-wrong visit to 1/8, which hide
 
 from __future__ import annotations
 
+import os
+import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from oneshot._store import files
+from oneshot._store.disk import full_disk
 from oneshot.errors import UsageError
 from oneshot.types import Completion, Group
 
 _KEYS = {"step", "problem_id", "samples", "successes", "answers"}
 
 
+class Visit(NamedTuple):
+    """One step in which a problem had at least one group; its samples are those of all its groups."""
+
+    step: int
+    problem_id: str
+    samples: int
+    successes: int
+    answers: tuple[tuple[str, int], ...]
+    """(text, count), most frequent first; responses without an answer are missing."""
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the samples that were right."""
+        return self.successes / self.samples
+
+    def row(self) -> dict[str, Any]:
+        """The visit as JSON types."""
+        return self._asdict() | {"answers": dict(self.answers)}
+
+
 class History:
     """One row per (step, problem): `step`, `problem_id`, `samples`, `successes` and `answers` (text -> count).
 
     Responses without an answer are missing from `answers`, so its counts may sum to less than `samples`. Several groups
-    of one problem in a step are one visit.
+    of one problem in a step are one visit. A pool of 1,209 examples visited 500 times each has 604,500 rows: reading
+    the visits of a problem or of some steps costs as much as there are of them, and a file is only added to.
     """
 
     def __init__(self) -> None:
         """An empty history."""
-        self._rows: dict[tuple[int, str], dict[str, Any]] = {}
+        self._steps: dict[int, tuple[Visit, ...]] = {}
+        self._of: dict[str, list[Visit]] = {}
+        self._file = _File()
 
     def observe(self, step: int, groups: Sequence[Group]) -> None:
         """Record a step. Observing a step again (after a resume) replaces what was there.
 
         A success is a correct verdict, whatever reward a control arm paid; without a verdict, a reward above 0.
         """
-        self._rows = {key: row for key, row in self._rows.items() if key[0] != step}
         completions: dict[str, list[Completion]] = {}
         for group in groups:
             completions.setdefault(group.problem.id, []).extend(group.completions)
-        for problem_id, responses in completions.items():
-            if not responses:  # no visit: an accuracy of 0 of 0 means nothing
-                continue
-            answers = Counter(
-                response.verdict.extracted
-                for response in responses
-                if response.verdict is not None and response.verdict.extracted is not None
-            )
-            self._rows[step, problem_id] = {
-                "step": step,
-                "problem_id": problem_id,
-                "samples": len(responses),
-                "successes": sum(_solved(response) for response in responses),
-                "answers": dict(answers.most_common()),
-            }
+        # Without responses there is no visit: an accuracy of 0 of 0 means nothing.
+        self._put(step, [_visit(step, key, responses) for key, responses in completions.items() if responses])
+
+    def _put(self, step: int, visits: Sequence[Visit]) -> None:
+        for old in self._steps.pop(step, ()):
+            self._of[old.problem_id].remove(old)
+        self._steps[step] = tuple(visits)
+        for visit in visits:
+            self._of.setdefault(visit.problem_id, []).append(visit)
+        if step <= self._file.last_step:  # what is in the file no longer holds
+            self._file = _File()
+
+    def visits(self, first: int, before: int) -> Iterator[Visit]:
+        """The visits of the steps from `first` up to, but not including, `before`; by step, then as observed."""
+        for step in range(first, before):
+            yield from self._steps.get(step, ())
 
     def rows(self) -> list[dict[str, Any]]:
         """All visits by step; within a step in the order observed."""
-        ordered = sorted(self._rows.values(), key=lambda row: int(row["step"]))
-        return [row | {"answers": dict(row["answers"])} for row in ordered]
+        return [visit.row() for step in sorted(self._steps) for visit in self._steps[step]]
 
     def counts(self, problem_id: str) -> npt.NDArray[np.int64]:
         """[visits, 3]: step, successes, samples of every visit to a problem, by step."""
-        visits = [row for row in self.rows() if row["problem_id"] == problem_id]
-        table = [(row["step"], row["successes"], row["samples"]) for row in visits]
+        table = sorted((v.step, v.successes, v.samples) for v in self._of.get(problem_id, ()))
         return np.array(table, dtype=np.int64).reshape(-1, 3)
 
     def accuracy(self, problem_id: str) -> list[float]:
@@ -82,8 +107,18 @@ class History:
         self._fill(state["rows"])
 
     def save(self, path: Path) -> None:
-        """Write all rows to a `.jsonl` file atomically; `MachineError` E202 on a full disk."""
-        files.write_bytes(path, files.json_lines(self.rows()))
+        """Write all rows to a `.jsonl` file; `MachineError` E202 on a full disk, with the file as it was.
+
+        The first save writes the whole file atomically; a later one adds the rows of the steps since. A kill in between
+        leaves whole rows and at most a torn last line, which readers leave out; a resumed run cuts such rows off.
+        """
+        last = max(self._steps, default=-1)
+        if self._file.is_still(path):
+            steps = [step for step in range(self._file.last_step + 1, last + 1) if step in self._steps]
+            _append(path, files.json_lines(visit.row() for step in steps for visit in self._steps[step]))
+        else:
+            files.write_bytes(path, files.json_lines(self.rows()))
+        self._file = _File(path, path.stat().st_size, last)
 
     @classmethod
     def load(cls, path: Path, before: int | None = None) -> History:
@@ -103,7 +138,61 @@ class History:
         return history
 
     def _fill(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        self._rows = {(row["step"], row["problem_id"]): {**row, "answers": dict(row["answers"])} for row in rows}
+        self._steps, self._of, self._file = {}, {}, _File()
+        read: dict[int, dict[str, Visit]] = {}
+        for row in rows:
+            step, key = row["step"], sys.intern(row["problem_id"])
+            answers = _interned(row["answers"].items())
+            read.setdefault(step, {})[key] = Visit(step, key, row["samples"], row["successes"], answers)
+        for step, visits in read.items():
+            self._put(step, list(visits.values()))
+
+
+class _File(NamedTuple):
+    """What a saved file held when it was written; without a path there is none."""
+
+    path: Path = Path()
+    size: int = -1
+    last_step: int = -1
+
+    def is_still(self, path: Path) -> bool:
+        """Whether the file at `path` is the one, and nobody else has written it."""
+        return path == self.path and path.is_file() and path.stat().st_size == self.size
+
+
+def _append(path: Path, data: bytes) -> None:
+    """Add bytes to a file and force them to disk; what cannot be written whole is taken back."""
+    with full_disk(path), open(path, "ab", buffering=0) as file:
+        start = file.tell()
+        try:
+            left = memoryview(data)
+            while left:
+                left = left[file.write(left) :]
+            os.fsync(file.fileno())
+        except OSError:
+            with suppress(OSError):
+                file.truncate(start)
+            raise
+
+
+def _visit(step: int, problem_id: str, responses: Sequence[Completion]) -> Visit:
+    answers = Counter(
+        response.verdict.extracted
+        for response in responses
+        if response.verdict is not None and response.verdict.extracted is not None
+    )
+    return Visit(
+        step=step,
+        problem_id=sys.intern(problem_id),
+        samples=len(responses),
+        successes=sum(_solved(response) for response in responses),
+        answers=_interned(answers.most_common()),
+    )
+
+
+def _interned(answers: Iterable[tuple[str, int]]) -> tuple[tuple[str, int], ...]:
+    """One copy of each text in memory: the same answers come again and again."""
+    return tuple((sys.intern(text), count) for text, count in answers)
 
 
 def _solved(response: Completion) -> bool:

@@ -22,14 +22,13 @@ from typing import Any
 
 from oneshot._store import files, names
 from oneshot._store.attempts import Attempts
-from oneshot._store.disk import check_disk
 from oneshot._store.environment import describe_environment, redact
 from oneshot._store.rows import eval_rows, groups_from_rows, last_attempts, rollout_rows
 from oneshot.errors import MachineError, UsageError
 from oneshot.registry import nearest
 from oneshot.types import EvalRow, Group, Problem
 
-__all__ = ["STATES", "RunFolder", "check_disk"]
+__all__ = ["STATES", "RunFolder"]
 
 STATES = ("running", "done", "stopped", "failed")
 

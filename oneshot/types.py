@@ -113,6 +113,18 @@ class EvalRow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Tree:
+    """Where a packed row's prompt and responses lie: the prompt first, then the responses one after another."""
+
+    prompt: int
+    """Tokens of the prompt."""
+    blocks: tuple[Tensor, ...]
+    """long [R, T] each: places of R responses of about equal length; a shorter one repeats its last place."""
+    order_L: Tensor | None
+    """long [L]: where each place lies in [prompt; first block; second block; ...]; None where nothing moves."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class MicroBatch:
     """What one forward sees, padded or packed alike; the learner does not know which.
 
@@ -124,11 +136,13 @@ class MicroBatch:
     rows: tuple[int, ...]
     input_ids: Tensor  # [R, L]
     position_ids: Tensor  # [R, L]
-    mask: Tensor  # bool [R, 1, L, L], True = may attend
+    mask: Tensor | None  # bool [R, 1, L, L], True = may attend; None: what `tree` says
     predict_N: Tensor
     target_N: Tensor
     row_N: Tensor
     col_N: Tensor
+    tree: Tree | None = None
+    """Of a packed row, which has no mask; None for padded rows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,10 +160,14 @@ class TokenBatch:
     reference_logp_BT: Tensor | None = None
     values_BT: Tensor | None = None
     """The critic's value before each token."""
+    returns_BT: Tensor | None = None
+    """What the critic should have said there."""
     token_rewards_BT: Tensor | None = None
     """What each token earned; None: `rewards_B`, each on its response's last token."""
     problem_B: Tensor | None = None
     """long, equal for responses to one problem, in whichever group; needed by pooled groups only."""
+    parts: tuple[int, ...] = ()
+    """How many responses each mini-batch has, in row order; empty where all are one."""
 
     @property
     def shape(self) -> tuple[int, int]:

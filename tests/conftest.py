@@ -82,3 +82,9 @@ def shared_data() -> Path:
 def update_golden(pytestconfig: pytest.Config) -> bool:
     """True under `make golden`: write the golden files instead of comparing with them."""
     return bool(pytestconfig.getoption("--update-golden"))
+
+
+@pytest.fixture
+def on_any_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where oneDNN is not the faster one, so that the same paths are in use on every machine."""
+    monkeypatch.setattr("oneshot.model.products._amd", lambda: False)

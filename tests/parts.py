@@ -17,7 +17,9 @@ from torch import Tensor
 
 from oneshot.algos.algorithm import Algorithm, configured
 from oneshot.algos.zoo import ALGORITHMS
+from oneshot.config.schema import Config, ModelConfig
 from oneshot.data.packing import pack
+from oneshot.model import attention, precision
 from oneshot.model import policy as policies
 from oneshot.model.policy import Policy
 from oneshot.train.learner import AdamWSettings, Learner
@@ -45,7 +47,14 @@ def tiny_policy(
             exact = torch.nn.RMSNorm(module.weight.shape[0], eps=module.variance_epsilon, dtype=dtype)
             exact.load_state_dict(module.state_dict())
             model.set_submodule(path, exact)
+    attention.install(model)
     return replace(made, model=model, eos_ids=frozenset(eos) or made.eos_ids)
+
+
+def lowered(policy: Policy) -> dict[torch.nn.Parameter, Tensor]:
+    """Round a policy to bfloat16, as training does; returns the float32 values it had."""
+    config = Config(model=ModelConfig(dtype="bfloat16"))
+    return precision.lowered(policy.model, config, training=True)
 
 
 def group(number: int, prompt: Sequence[int], responses: Sequence[Sequence[int]], rewards: Sequence[float]) -> Group:
@@ -79,7 +88,8 @@ def grpo(**changes: Any) -> Algorithm:
 
 def learner_of(policy: Policy, algorithm: Algorithm, *, temperature: float = 1.0, **settings: Any) -> Learner:
     """A learner at lr 1e-3 unless told otherwise."""
-    return Learner(policy, algorithm, AdamWSettings(**{"lr": 1e-3, **settings}), temperature=temperature)
+    own = {name: settings.pop(name) for name in ("seed", "masters", "term_norms_every") if name in settings}
+    return Learner(policy, algorithm, AdamWSettings(**{"lr": 1e-3, **settings}), temperature=temperature, **own)
 
 
 def batch_of(groups: Sequence[Group], *, micro_tokens: int = 1024, packed: bool = True) -> TokenBatch:

@@ -24,7 +24,7 @@ from oneshot.cli.options import parse  # noqa: E402
 from oneshot.cli.verbs import COMMON, VERBS, Flag, Verb, shorts  # noqa: E402
 from oneshot.config import schema  # noqa: E402
 from oneshot.config.environment import NOT_SETTINGS  # noqa: E402
-from oneshot.config.names import ALIASES, HINTS, flag, variable  # noqa: E402
+from oneshot.config.names import ALIASES, HINTS, OPEN, flag, variable  # noqa: E402
 
 MADE = "<!-- Made by tools/docs.py from the code (`make docs`). Edit the code, not this page. -->\n"
 COMMANDS = ("oneshot", "oneshot-rlvr", ".venv/bin/oneshot")
@@ -80,7 +80,8 @@ def config_page() -> str:
         f"(`{flag('rollout.group_size')} 8`), as a variable `__` for the dot (`{variable('rollout.group_size')}=8`)."
     ]
     lines += ["Files are TOML or YAML, one table a section. Keys of `[algorithm]` that are not listed here are the"]
-    lines += ["algorithm's own keywords.", ""]
+    lines += ["algorithm's own keywords; `[data.curriculum_options]` holds the"]
+    lines += ["curriculum's ([curricula.md](curricula.md)).", ""]
     own = [field for field in fields(schema.Config) if not is_dataclass(field.default)]
     docs = _field_docs(schema.Config)
     lines += _table(_HEAD, [(f"`{f.name}`", f"{f.type}", f"`{f.default!r}`", docs[f.name]) for f in own])
@@ -102,7 +103,7 @@ _HEAD = ("key", "type", "default", "meaning")
 
 def _section(kind: type) -> list[str]:
     docs = _field_docs(kind)
-    rows = [(f"`{f.name}`", str(f.type), f"`{f.default!r}`", docs[f.name]) for f in fields(kind) if f.name != "options"]
+    rows = [(f"`{f.name}`", str(f.type), f"`{f.default!r}`", docs[f.name]) for f in fields(kind) if f.name not in OPEN]
     return _table(_HEAD, rows)
 
 

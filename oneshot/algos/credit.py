@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from oneshot.algos.penalty import k1
+from oneshot.errors import UsageError
 from oneshot.types import TokenBatch
 
 Credit = Callable[[TokenBatch], Tensor]
@@ -154,6 +155,12 @@ class gae:
     floor: float = 0.0
     needs = frozenset({"values"})
 
+    def __post_init__(self) -> None:
+        """Refuse a discount that is none: `UsageError` E103."""
+        for name, value in (("gamma", self.gamma), ("lam", self.lam)):
+            if not 0 <= value <= 1:
+                raise UsageError(f"{name} = {value:g} must be between 0 and 1: it is a discount.", code="E103")
+
     def raw(self, batch: TokenBatch) -> Tensor:
         """Before whitening."""
         return self.advantages_and_returns(batch)[0]
@@ -231,3 +238,11 @@ def spread_before_whitening(credit: Credit, batch: TokenBatch) -> float | None:
     if isinstance(credit, (less_kl, pooled)):
         return spread_before_whitening(credit.inner, credit.given(batch))
     return float(moments(credit.raw(batch), batch.mask_BT)[1]) if isinstance(credit, (whitened, gae)) else None
+
+
+def returns_of(credit: Credit, batch: TokenBatch) -> Tensor:
+    """What the critic should have said before each token, [B, T]: the advantage (before whitening) and its value."""
+    if isinstance(credit, (less_kl, pooled)):
+        return returns_of(credit.inner, credit.given(batch))
+    assert isinstance(credit, gae), "a credit without values has no returns"
+    return credit.advantages_and_returns(batch)[1]

@@ -6,7 +6,7 @@ configuration's default; DAPO as published has `--algorithm.kl 0`.
 
 from __future__ import annotations
 
-from oneshot.algos import credit, penalty, surrogate, weighting
+from oneshot.algos import credit, penalty, surrogate, values, weighting
 from oneshot.algos.algorithm import ALGORITHMS, Algorithm
 from oneshot.errors import UsageError
 
@@ -64,3 +64,14 @@ def cispo(*, clip_high: float = 4.0) -> Algorithm:
 def max_rl() -> Algorithm:
     """Tajwar et al. 2026, Maximum Likelihood Reinforcement Learning: (r − mean)/mean; REINFORCE, token mean."""
     return Algorithm(credit.relative_to_mean, surrogate.reinforce, weighting.token_mean)
+
+
+@ALGORITHMS.register("ppo")
+def ppo(
+    *, clip_low: float = 0.2, clip_high: float = 0.2, gamma: float = 1.0, lam: float = 1.0, floor: float = 0.0,
+    critic: str = "auto", critic_lr: float = 1e-5, value_clip: float = 0.5,
+) -> Algorithm:  # fmt: skip
+    """Schulman et al. 2017, arXiv:1707.06347: GAE on a learned critic, whitened over the batch; clip .2, token mean."""
+    learned = values.ValueFunction(critic, critic_lr, value_clip)
+    gae = credit.gae(gamma, lam, floor=floor)
+    return Algorithm(gae, surrogate.clipped(clip_low, clip_high), weighting.token_mean, critic=learned)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from oneshot.cli.verbs import COMMON, SHORT, VERBS, Flag, Verb, shorts, uses
-from oneshot.config.checks import REFUSED
+from oneshot.config.checks import INSTEAD, REFUSED
 from oneshot.config.environment import environment, offline
 from oneshot.config.load import find_recipe, load
 from oneshot.config.names import ALIASES, KEYS, closest, flag, hint
@@ -115,9 +115,9 @@ class _Words:
         if key != plain and not short:
             self.out.notes.append(f"{name} is called {flag(key)} here")
         section, _, rest = key.partition(".")
-        option = section == "algorithm" and bool(rest)
+        option = (section == "algorithm" and bool(rest)) or key.startswith("data.curriculum_options.")
         if rest in REFUSED or key in REFUSED:
-            raise UsageError(f"--{name} is refused: {REFUSED[rest or key]}.", code="E105")
+            raise UsageError(f"--{name} is refused: {REFUSED[rest or key]}.", code="E105", tries=INSTEAD)
         if key not in KEYS and not option:
             raise self._unknown(f"--{name}")
         if not uses(self.verb, key):

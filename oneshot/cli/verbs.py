@@ -70,6 +70,7 @@ SHORT: Mapping[str, str] = {
     "answer": "data.answer",
     "reward": "reward.name",
     "algorithm": "algorithm.name",
+    "curriculum": "data.curriculum",
     "steps": "optim.steps",
     "seed": "seed",
     "task-seed": "data.task_seed",
@@ -79,6 +80,19 @@ SHORT: Mapping[str, str] = {
     "track": "save.track",
 }
 """Short flag -> the setting it stands for."""
+
+_SCORES = (
+    "historical-variance",
+    "corrected-variance",
+    "lim",
+    "mean-accuracy",
+    "distance-to-half",
+    "recent-slope",
+    "answer-entropy",
+    "distinct-answers",
+    "random",
+)
+"""The names of `oneshot.measure.selection.SCORES`, which is not imported for a table of help; a test compares them."""
 
 GRADER = Flag("grader", "Grade with this: a grader's name (default: math) or file.py:function.", "NAME")
 
@@ -120,6 +134,37 @@ VERBS: Mapping[str, Verb] = {
         positional=("FILE.jsonl",),
         flags=(GRADER, Flag("fail-under", "Exit 6 when a smaller share of the responses is right.", "X")),
         settings=("reward.timeout",),
+    ),
+    "select": Verb(
+        "oneshot.stages.select:main",
+        "Rank the examples of a pool by a recorded history or a probe, and write the best of them.",
+        positional=("POOL",),
+        flags=(
+            Flag("history", "A record: JSON of index -> accuracies, or the history.jsonl of a run.", "FILE"),
+            Flag("run", "A run that trained on the pool: a folder, a name, or latest.", "RUN"),
+            Flag("probe", "Sample the base model, on average at most N times a problem.", "N"),
+            Flag("score", f"{', '.join(_SCORES)}. Default: historical-variance, of a probe distance-to-half.", "NAME"),
+            Flag("top", "How many to choose; without it the whole pool is ranked.", "K"),
+            Flag("out", "Write the chosen rows here, ready for train --data; must not exist.", "FILE"),
+            Flag("redraws", "Redrawn histories behind the intervals (default: 1000); 0: no intervals.", "N"),
+            Flag("allow-ragged", "Take a record in which some examples have less than half of the visits of others."),
+        ),
+        settings=(
+            "seed",
+            "model.name",
+            "model.revision",
+            "model.dtype",
+            "model.threads",
+            "data.suffix",
+            "data.system",
+            "data.allow_unsolved",
+            "reward",
+            "rollout.temperature",
+            "rollout.max_new_tokens",
+            "rollout.max_prompt_tokens",
+            "rollout.batch",
+            "save.runs",
+        ),
     ),
     "train": Verb(
         "oneshot.stages.train:main",
@@ -165,9 +210,9 @@ VERBS: Mapping[str, Verb] = {
 
 
 def shorts(verb: Verb) -> dict[str, str]:
-    """Short flag -> setting, for one verb: only settings it uses."""
-    both = {**SHORT, **verb.short}
-    return {name: key for name, key in both.items() if uses(verb, key)}
+    """Short flag -> setting, for one verb: only settings it uses, and no name that is a flag of its own."""
+    both, own = {**SHORT, **verb.short}, {found.name for found in verb.flags}
+    return {name: key for name, key in both.items() if uses(verb, key) and name not in own}
 
 
 def uses(verb: Verb, key: str) -> bool:

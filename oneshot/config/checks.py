@@ -8,6 +8,7 @@ from typing import Any
 
 from oneshot.config.names import KEYS, flag
 from oneshot.config.origins import DEFAULT, Resolved, show, value_of
+from oneshot.config.schema import Config
 from oneshot.errors import UsageError
 
 Rule = tuple[Callable[[Any], bool], str]
@@ -18,6 +19,8 @@ DENSE_SAMPLING = (
 )
 REFUSED: dict[str, str] = dict.fromkeys(("top_p", "top_k", "min_p"), DENSE_SAMPLING)
 """Keys that are known and refused wherever they stand, with the reason."""
+INSTEAD = ("--rollout.temperature 0.7   (makes responses likelier too, and is what is learned from)",)
+"""What comes nearest to them and is allowed."""
 
 
 def _at_least(low: float) -> Rule:
@@ -38,6 +41,9 @@ _DECAY: Rule = (lambda value: 0 <= value < 1), "must be at least 0 and below 1"
 RULES: dict[str, Rule] = {
     "model.dtype": _one_of("auto", "float32", "bfloat16"),
     "model.threads": _at_least(0),
+    "model.lora_rank": _at_least(0),
+    "model.lora_alpha": _at_least(0),
+    "model.lora_targets": (lambda value: bool(value.strip(", ")), "must be all-linear or names of layers"),
     "data.index": _at_least(-1),
     "reward.timeout": _above(0),
     "algorithm.policy": _at_least(0),
@@ -48,25 +54,31 @@ RULES: dict[str, Rule] = {
     "algorithm.weighting": _one_of("", "token_mean", "sequence_mean", "fixed_length", "per_row"),
     "algorithm.importance_cap": _at_least(0),
     "algorithm.updates": _at_least(1),
+    "algorithm.minibatches": _at_least(1),
     "rollout.groups": _at_least(1),
     "rollout.group_size": _at_least(1),
     "rollout.temperature": _above(0, ": greedy responses of a group are all the same, so none is better than another"),
     "rollout.max_new_tokens": _at_least(1),
     "rollout.max_prompt_tokens": _at_least(1),
-    "rollout.batch": _at_least(1),
+    "rollout.batch": _at_least(0),
+    "rollout.max_rounds": _at_least(1),
     "optim.steps": _at_least(0),
     "optim.lr": _at_least(0),
     "optim.warmup": _at_least(0),
+    "optim.schedule": _one_of("constant", "linear", "cosine"),
+    "optim.lr_final": _at_least(0),
+    "optim.term_norms_every": _at_least(0),
     "optim.weight_decay": _at_least(0),
     "optim.beta1": _DECAY,
     "optim.beta2": _DECAY,
     "optim.eps": _above(0),
     "optim.grad_clip": _at_least(0),
     "optim.micro_tokens": _at_least(1),
+    "optim.checkpointing": _one_of("auto", "on", "off"),
     "evals.every": _at_least(0),
     "evals.limit": _at_least(0),
     "evals.max_new_tokens": _at_least(1),
-    "evals.batch": _at_least(1),
+    "evals.batch": _at_least(0),
     "save.every": _at_least(0),
     "save.keep": _at_least(1),
     "save.runs": (bool, "must name a folder"),
@@ -77,6 +89,8 @@ K1_REASON = (
     "k1 as a loss on the policy's own samples has an expected gradient of zero, so it would hold nothing back; "
     "k3, k2 and rho_k3 do"
 )
+PURE_LR = 1e-4
+"""bfloat16 weights without float32 masters are trained from this learning rate on only."""
 WITHOUT_GROUP_NORM = ("ppo", "reinforce_pp")
 """Algorithms whose advantage does not compare the responses of one group."""
 
@@ -92,7 +106,9 @@ def check(resolved: Resolved) -> None:
             tries = ("--algorithm.kl-kind k3", "--algorithm.kl 0 --algorithm.kl-in-reward 0.001")
             raise UsageError(f"{_told(resolved, key)} is refused in the loss: {K1_REASON}.", code="E105", tries=tries)
         if not holds(value):
-            raise UsageError(f"{_told(resolved, key)} {rule}.", code="E103")
+            default = show(value_of(Config(), key))
+            way = f"{flag(key)} {default}   (the default)"
+            raise UsageError(f"{_told(resolved, key)} {rule}.", code="E103", tries=(way,))
     _contradictions(resolved)
 
 
@@ -115,6 +131,13 @@ def _contradictions(resolved: Resolved) -> None:
         raise UsageError(
             f"{_told(resolved, 'data.index')} picks a row of a file, but the example is given as text.", code="E105"
         )
+    for key in ("model.lora_alpha", "model.lora_targets"):
+        if not config.model.lora_rank and value_of(config, key) != value_of(Config(), key):
+            raise UsageError(
+                f"{_told(resolved, key)} is about an adapter, but {flag('model.lora_rank')} is 0.",
+                code="E105",
+                tries=("--model.lora-rank 16",),
+            )
     grouped = config.algorithm.name not in WITHOUT_GROUP_NORM or config.algorithm.options.get("baseline") == "group"
     if config.rollout.group_size < 2 and grouped:
         raise UsageError(
@@ -122,6 +145,36 @@ def _contradictions(resolved: Resolved) -> None:
             "response against the others of its group.",
             code="E105",
             tries=("--rollout.group-size 8",),
+        )
+    if config.algorithm.minibatches > config.rollout.groups:
+        raise UsageError(
+            f"{_told(resolved, 'algorithm.minibatches')} with {_told(resolved, 'rollout.groups')}: a mini-batch is of "
+            "whole groups, so there cannot be more of them.",
+            code="E105",
+            tries=(f"--algorithm.minibatches {config.rollout.groups}",),
+        )
+    refuse_pure_bfloat16(config)
+    if config.rollout.dynamic and config.rollout.group_size < 2:
+        raise UsageError(
+            f"{_told(resolved, 'rollout.dynamic')} samples again until the rewards of a group differ, which those of a "
+            "single response never do.",
+            code="E105",
+            tries=("--rollout.dynamic false", "--rollout.group-size 8"),
+        )
+
+
+def refuse_pure_bfloat16(config: Config) -> None:
+    """Refuse to train bfloat16 weights themselves at a learning rate below `PURE_LR`.
+
+    Raises:
+        UsageError: E105.
+    """
+    if config.model.dtype == "bfloat16" and not config.optim.masters and 0 < config.optim.lr < PURE_LR:
+        raise UsageError(
+            f"optim.masters = false with optim.lr = {config.optim.lr:g}: a bfloat16 number has 8 bits, so steps that "
+            f"small leave nearly all weights as they are; from {PURE_LR:g} on it is allowed.",
+            code="E105",
+            tries=("--optim.masters true", f"--optim.lr {PURE_LR:g}", "--model.dtype float32"),
         )
 
 

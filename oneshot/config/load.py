@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 from importlib.resources.abc import Traversable
 from typing import Any
 
-from oneshot.config.checks import REFUSED, check
+from oneshot.config.checks import INSTEAD, REFUSED, check
 from oneshot.config.environment import NOT_SETTINGS
 from oneshot.config.names import KEYS, SECTIONS, closest, closest_key, flag, hint, variable
 from oneshot.config.origins import DEFAULT, Resolved
@@ -21,6 +21,8 @@ from oneshot.errors import UsageError
 __all__ = ["Resolved", "find_recipe", "from_dict", "load", "to_dict"]
 
 _WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+CURRICULUM = ("data", "curriculum_options")
+"""The table of the curriculum's own keywords; their names and types are checked against it later."""
 _KINDS = {str: "text", bool: "true or false", int: "a whole number", float: "a number"}
 
 
@@ -30,7 +32,8 @@ def load(files: Sequence[Traversable], env: Mapping[str, str], flags: Mapping[st
     Args:
         files: recipes, TOML or YAML; a later one wins.
         env: the environment; only `ONESHOT_*` is read.
-        flags: dotted key -> text as typed. `algorithm.NAME` that is no shared key is an option of the algorithm.
+        flags: dotted key -> text as typed. `algorithm.NAME` that is no shared key is an option of the algorithm, and
+            `data.curriculum_options.NAME` one of the curriculum.
 
     Raises:
         UsageError: E101 unknown key, E103 wrong type or out of range, E105 contradiction, E106 unreadable file;
@@ -79,12 +82,16 @@ def _from_environment(env: Mapping[str, str]) -> Iterable[Setting]:
 def _assemble(settings: Iterable[Setting]) -> Resolved:
     values: dict[str, Any] = {}
     options: dict[str, Any] = {}
+    curriculum: dict[str, Any] = {}
     origins = dict.fromkeys(KEYS, DEFAULT)
     for setting in settings:
         path = _own_option(setting)
         if path:
             options[path] = _guess(setting.value) if setting.text else setting.value
             origins[f"algorithm.{path}"] = setting.origin
+        elif len(setting.path) == 3 and setting.path[:2] == CURRICULUM:
+            curriculum[setting.path[2]] = _guess(setting.value) if setting.text else setting.value
+            origins[setting.key] = setting.origin
         elif setting.key in KEYS:
             values[setting.key] = _typed(setting, KEYS[setting.key])
             origins[setting.key] = setting.origin
@@ -95,6 +102,8 @@ def _assemble(settings: Iterable[Setting]) -> Resolved:
         own = {key.split(".")[1]: value for key, value in values.items() if key.startswith(f"{section}.")}
         if section == "algorithm" and options:
             own["options"] = options
+        if section == "data" and curriculum:
+            own["curriculum_options"] = curriculum
         if own:
             config = replace(config, **{section: replace(getattr(config, section), **own)})
     plain = {key: value for key, value in values.items() if "." not in key}
@@ -116,7 +125,7 @@ def _own_option(setting: Setting) -> str:
 
 
 def _empty_section(setting: Setting) -> bool:
-    known = setting.path in [(section,) for section in SECTIONS] or setting.path == ("algorithm", "options")
+    known = setting.path in [*((section,) for section in SECTIONS), ("algorithm", "options"), CURRICULUM]
     if known and setting.value != {}:
         raise UsageError(f"{setting.where}: {setting.key} is a section, not a value.", code="E103")
     return known
@@ -125,7 +134,8 @@ def _empty_section(setting: Setting) -> bool:
 def _unknown(setting: Setting) -> UsageError:
     last = setting.path[-1]
     if last in REFUSED:
-        return UsageError(f"{setting.where}: {setting.key} is refused: {REFUSED[last]}.", code="E105")
+        said = f"{setting.where}: {setting.key} is refused: {REFUSED[last]}."
+        return UsageError(said, code="E105", tries=INSTEAD)
     if setting.value == {} and len(setting.path) == 1:
         return UsageError(f"{setting.where}: unknown section {last}.{_hint(closest(last, SECTIONS))}", code="E101")
     if said := hint(setting.key):

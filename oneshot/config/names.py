@@ -9,16 +9,19 @@ from typing import get_type_hints
 
 from oneshot.config.schema import Config
 
+OPEN = ("options", "curriculum_options")
+"""Fields that hold a plug-in's own keywords, whose names and types it checks itself."""
+
 
 def _keys() -> dict[str, type]:
-    """Dotted key -> str, int, float or bool, in the order of the schema; `algorithm.options` is no key."""
+    """Dotted key -> str, int, float or bool, in the order of the schema; tables of own keywords are no keys."""
     found: dict[str, type] = {}
     for name, section in get_type_hints(Config).items():
         if not is_dataclass(section):
             found[name] = section
             continue
         hints = get_type_hints(section)
-        found.update({f"{name}.{f.name}": hints[f.name] for f in fields(section) if f.name != "options"})
+        found.update({f"{name}.{f.name}": hints[f.name] for f in fields(section) if f.name not in OPEN})
     return found
 
 
@@ -44,6 +47,9 @@ ALIASES: Mapping[str, str] = {
     "max_prompt_length": "rollout.max_prompt_tokens",
     "max_completion_length": "rollout.max_new_tokens",
     "num_iterations": "algorithm.updates",
+    "lora_r": "model.lora_rank",
+    "lora_alpha": "model.lora_alpha",
+    "lora_target_modules": "model.lora_targets",
     "beta": "algorithm.kl",
     "entropy_coef": "algorithm.entropy",
     "eval_steps": "evals.every",
@@ -53,6 +59,9 @@ ALIASES: Mapping[str, str] = {
     "run_name": "save.name",
     # verl
     "actor_rollout_ref.model.path": "model.name",
+    "actor_rollout_ref.model.lora_rank": "model.lora_rank",
+    "actor_rollout_ref.model.lora_alpha": "model.lora_alpha",
+    "actor_rollout_ref.model.target_modules": "model.lora_targets",
     "actor_rollout_ref.actor.optim.lr": "optim.lr",
     "actor_rollout_ref.actor.optim.weight_decay": "optim.weight_decay",
     "actor_rollout_ref.actor.optim.lr_warmup_steps": "optim.warmup",
@@ -82,7 +91,10 @@ ALIASES: Mapping[str, str] = {
 
 _CLIP = "algorithm.clip_low and algorithm.clip_high, options of the algorithm itself"
 _CLIP_HIGH = "algorithm.clip_high, an option of the algorithm itself"
-_UPDATES = "algorithm.updates, the optimiser steps per rollout batch: each uses all its responses"
+_UPDATES = "algorithm.updates, passes over a rollout batch, and algorithm.minibatches, optimiser steps a pass"
+_SCHEDULE = "optim.schedule: constant, linear or cosine, down to optim.lr_final"
+_RECOMPUTED = "optim.checkpointing: auto, on or off"
+_PPO = "an option of the algorithm ppo"
 _MEAN = "algorithm.weighting: seq-mean-token-mean is sequence_mean, seq-mean-token-sum per_row, with -norm fixed_length"
 HINTS: Mapping[str, str] = {
     # TRL
@@ -97,6 +109,10 @@ HINTS: Mapping[str, str] = {
     "vllm_importance_sampling_clip_max": "algorithm.importance_cap, which is TRL's token_truncate",
     "steps_per_generation": _UPDATES,
     "gradient_accumulation_steps": "nothing: all responses of a step are one batch; optim.micro_tokens bounds memory",
+    "lr_scheduler_type": _SCHEDULE,
+    "gradient_checkpointing": _RECOMPUTED,
+    "use_peft": "model.lora_rank: 0 trains every weight",
+    "lora_dropout": "nothing: the learner's log-probs must be the sampler's, so there is no dropout",
     "mask_truncated_completions": "nothing: cut responses are trained with the reward they got",
     # verl
     "clip_ratio": _CLIP,
@@ -109,7 +125,13 @@ HINTS: Mapping[str, str] = {
     "kl_penalty": "algorithm.kl_in_reward, which is verl's kl (k1)",
     "norm_adv_by_std_in_grpo": "algorithm.name: grpo divides by the group's std, dr_grpo does not",
     "ppo_epochs": _UPDATES,
-    "ppo_mini_batch_size": _UPDATES,
+    "ppo_mini_batch_size": "algorithm.minibatches, their number: rollout.groups over verl's size",
+    "warmup_style": _SCHEDULE,
+    "lr_warmup_steps_ratio": "optim.warmup, in steps",
+    "enable_gradient_checkpointing": _RECOMPUTED,
+    "cliprange_value": f"algorithm.value_clip, {_PPO}",
+    "gamma": f"algorithm.gamma, {_PPO}",
+    "lam": f"algorithm.lam, {_PPO}",
 }
 """Names of TRL and verl whose values mean something else here -> what stands for them. Found by their last part."""
 

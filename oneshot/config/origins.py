@@ -19,12 +19,14 @@ class Resolved:
     config: Config
     origins: Mapping[str, str]
     """Dotted key -> `default`, `file recipe.toml:12`, `environment ONESHOT_OPTIM__LR` or `flag --optim.lr`.
-    The algorithm's own options appear as `algorithm.NAME`."""
+    The algorithm's own options appear as `algorithm.NAME`, the curriculum's as `data.curriculum_options.NAME`."""
 
 
 def value_of(config: Config, key: str) -> Any:
-    """The value of a dotted key; `algorithm.NAME` also finds the algorithm's own options."""
+    """The value of a dotted key; `algorithm.NAME` also finds the algorithm's own options, and so for a curriculum's."""
     section, _, name = key.rpartition(".")
+    if section == "data.curriculum_options":
+        return config.data.curriculum_options[name]
     if section == "algorithm" and name in config.algorithm.options:
         return config.algorithm.options[name]
     return getattr(getattr(config, section) if section else config, name)
@@ -32,10 +34,14 @@ def value_of(config: Config, key: str) -> Any:
 
 def table(resolved: Resolved) -> list[tuple[str, Any, str]]:
     """(key, value, origin) of every key, in the order of the schema; own options follow their section."""
-    options = [f"algorithm.{name}" for name in resolved.config.algorithm.options]
+    own = {
+        "algorithm": [f"algorithm.{name}" for name in resolved.config.algorithm.options],
+        "data": [f"data.curriculum_options.{name}" for name in resolved.config.data.curriculum_options],
+    }
     keys = list(KEYS)
-    after = max(i for i, key in enumerate(keys) if key.startswith("algorithm.")) + 1
-    keys[after:after] = options
+    for section, options in own.items():
+        after = max(i for i, key in enumerate(keys) if key.startswith(f"{section}.")) + 1
+        keys[after:after] = options
     return [(key, value_of(resolved.config, key), resolved.origins.get(key, DEFAULT)) for key in keys]
 
 

@@ -20,7 +20,7 @@ class Request:
     origins: Mapping[str, str] = field(default_factory=dict)
     """Dotted key -> `default`, `file recipe.toml:12`, `environment ONESHOT_OPTIM__LR` or `flag --optim.lr`."""
     verb_flags: Mapping[str, Any] = field(default_factory=dict)
-    """Flags that are no settings, only those given: `full`, `fetch` (True), `resume` (a run or `latest`),
+    """Flags that are no settings, only those given, as text: `full`, `fetch` (True), `resume` (a run or `latest`),
     `fail_under` (task -> least value; the key is empty where no task was named)."""
     json: bool = False
     """Print one JSON object on stdout and nothing else there."""

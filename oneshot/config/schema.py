@@ -22,6 +22,12 @@ class ModelConfig:
     """auto, float32 or bfloat16. auto is float32 on a CPU."""
     threads: int = 0
     """CPU threads; 0 means the cores this process may use. The number is recorded and a resumed run keeps it."""
+    lora_rank: int = 0
+    """Train an adapter of this rank (LoRA) beside frozen weights; 0 trains every weight. Needs the extra `lora`."""
+    lora_alpha: float = 0.0
+    """The adapter's part is scaled by this over the rank; 0 means twice the rank."""
+    lora_targets: str = "all-linear"
+    """Layers that get an adapter: all-linear, or names separated by commas, e.g. q_proj,v_proj."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,10 @@ class DataConfig:
     """Seed of the built-in task's problems."""
     allow_unsolved: bool = False
     """Go on when the base model never solved the example in the preflight samples."""
+    curriculum: str = "in-turn"
+    """What to train on next, of several examples: in-turn, mopps, gps, pcl, pairing or sgac."""
+    curriculum_options: Mapping[str, Any] = field(default_factory=dict)
+    """The curriculum's own keywords, e.g. `decay` for mopps."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +96,9 @@ class AlgorithmConfig:
     importance_cap: float = 0.0
     """Multiply a token's policy loss by min(π_learner / π_sampler, this), for samplers with other numerics; 0: off."""
     updates: int = 1
-    """Optimiser steps per rollout batch."""
+    """Passes over a rollout batch; each is one optimiser step unless there are mini-batches."""
+    minibatches: int = 1
+    """Mini-batches of a pass: runs of whole groups, each an optimiser step of its own, in an order that is drawn."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """The algorithm function's own keywords, e.g. `clip_low`, `clip_high` for grpo."""
 
@@ -105,8 +117,14 @@ class RolloutConfig:
     """Response limit in tokens."""
     max_prompt_tokens: int = 1024
     """A longer prompt is refused."""
-    batch: int = 64
-    """Rows decoded at once; below 16 the last bits of a log-prob may depend on it."""
+    batch: int = 0
+    """Rows decoded at once; 0 means 64, on a GPU up to 1,024 as memory allows. Below 16 the last bits of a log-prob may
+    depend on it."""
+    dynamic: bool = False
+    """Sample groups whose rewards are all equal again (DAPO's dynamic sampling). Leave it off for one example: once
+    that is solved nearly always, each step samples `max_rounds` times, and only groups with a rare failure count."""
+    max_rounds: int = 4
+    """Rounds of sampling a step with `dynamic`, the first included; after the last the groups are used as they are."""
 
 
 @dataclass(frozen=True)
@@ -114,11 +132,15 @@ class OptimConfig:
     """AdamW and the step count."""
 
     steps: int = 12
-    """Rollout batches; `algorithm.updates` optimiser steps each."""
+    """Rollout batches; `algorithm.updates` x `algorithm.minibatches` optimiser steps each."""
     lr: float = 5e-6
-    """Learning rate, constant after warm-up."""
+    """Learning rate after warm-up."""
     warmup: int = 0
-    """Linear warm-up steps."""
+    """Linear warm-up, in optimiser steps."""
+    schedule: str = "constant"
+    """constant, or linear or cosine from `lr` at the end of the warm-up to `lr_final` at the last optimiser step."""
+    lr_final: float = 0.0
+    """Learning rate at the last optimiser step, unless the schedule is constant; a rate, not a share of `lr`."""
     weight_decay: float = 0.01
     """Decoupled weight decay."""
     beta1: float = 0.9
@@ -129,10 +151,19 @@ class OptimConfig:
     """Adam's epsilon."""
     grad_clip: float = 1.0
     """Global gradient-norm limit; 0 means none."""
+    masters: bool = True
+    """Beside bfloat16 weights keep float32 ones, which the optimiser moves; false is refused for small rates. float32
+    weights need none."""
+    term_norms_every: int = 0
+    """Rollout batches between measurements of each loss term's gradient norm; 0: none. One costs a backward pass and a
+    gradient's memory a term."""
     micro_tokens: int = 1024
     """Tokens per forward/backward (memory, not mathematics)."""
     packing: bool = True
     """Share the prompt between responses of a micro-batch; false pads instead."""
+    checkpointing: str = "auto"
+    """Keep no activations inside the layers and compute them again in the backward pass: on, off, or auto, which is on
+    where the run would not fit the free memory otherwise. The gradient is the same; it costs about one more forward."""
 
 
 @dataclass(frozen=True)
@@ -147,8 +178,8 @@ class EvalsConfig:
     """Problems read at each evaluation inside the run; 0 means all."""
     max_new_tokens: int = 128
     """Response limit at evaluation, the same for base and trained."""
-    batch: int = 64
-    """Rows decoded at once."""
+    batch: int = 0
+    """Rows decoded at once; 0 means 64, on a GPU up to 1,024 as memory allows."""
     grader: str = ""
     """Grader at evaluation, a name or `file.py:function`; empty means the reward's."""
     suffix: str = ""

@@ -8,11 +8,17 @@ not by the place before it. Responses of one prompt share a row across groups; a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import groupby
+from typing import Any
 
 import torch
+from torch import Tensor
 
-from oneshot.types import Group, MicroBatch, TokenBatch
+from oneshot.types import Group, MicroBatch, TokenBatch, Tree
+
+ALIKE = 0.75
+"""Responses that attention computes side by side have at least this part of the longest one's tokens."""
 
 Row = tuple[int, tuple[int, ...], tuple[int, ...]]
 """(index among the B responses, prompt tokens, response tokens)."""
@@ -94,7 +100,6 @@ def _filled(rows: Sequence[Row], room: int) -> list[list[Row]]:
 def _packed(part: Sequence[Row]) -> MicroBatch:
     prompt = part[0][1]
     ids, positions = list(prompt), list(range(len(prompt)))
-    owner = [-1] * len(prompt)  # -1: the prompt, else the response's number in this row
     predict: list[int] = []
     target: list[int] = []
     row_n: list[int] = []
@@ -103,23 +108,20 @@ def _packed(part: Sequence[Row]) -> MicroBatch:
         start = len(ids)
         ids += response
         positions += range(len(prompt), len(prompt) + len(response))
-        owner += [number] * len(response)
         predict += [len(prompt) - 1, *range(start, start + len(response) - 1)]
         target += response
         row_n += [number] * len(response)
         col_n += range(len(response))
-    owner_L = torch.tensor(owner)
-    mask_LL = (owner_L[:, None] == owner_L[None, :]) | (owner_L[None, :] == -1)
-    mask_LL &= torch.ones(len(ids), len(ids), dtype=torch.bool).tril()
     return MicroBatch(
         rows=tuple(i for i, _, _ in part),
         input_ids=torch.tensor([ids]),
         position_ids=torch.tensor([positions]),
-        mask=mask_LL[None, None],
+        mask=None,
         predict_N=torch.tensor(predict),
         target_N=torch.tensor(target),
         row_N=torch.tensor(row_n),
         col_N=torch.tensor(col_n),
+        tree=tree_of(len(prompt), [len(response) for _, _, response in part]),
     )
 
 
@@ -150,3 +152,52 @@ def _padded(part: Sequence[Row]) -> MicroBatch:
         row_N=torch.tensor(row_n),
         col_N=torch.tensor(col_n),
     )
+
+
+def tree_of(prompt: int, lengths: Sequence[int]) -> Tree:
+    """The tree of a prompt and of responses, in this order, of these lengths (tokens, at least 1 each)."""
+    starts = [prompt + sum(lengths[:i]) for i in range(len(lengths))]
+    blocks: list[list[int]] = []
+    for i in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+        if blocks and lengths[i] >= ALIKE * lengths[blocks[-1][0]]:
+            blocks[-1].append(i)
+        else:
+            blocks.append([i])
+    order_L, places, offset = list(range(prompt)) + [0] * sum(lengths), [], prompt
+    for block in blocks:
+        width = lengths[block[0]]
+        places.append(torch.tensor([[starts[i] + min(t, lengths[i] - 1) for t in range(width)] for i in block]))
+        for row, i in enumerate(block):
+            begin = offset + row * width
+            order_L[starts[i] : starts[i] + lengths[i]] = range(begin, begin + lengths[i])
+        offset += len(block) * width
+    in_order = order_L == list(range(offset))  # nothing is filled up either
+    return Tree(prompt=prompt, blocks=tuple(places), order_L=None if in_order else torch.tensor(order_L))
+
+
+def dense_mask(tree: Tree, length: int) -> Tensor:
+    """Which places of a packed row each may attend to, bool [1, 1, L, L]: the prompt and its own response, up to it."""
+    owner_L = torch.full((length,), -1)
+    for number, block_RT in enumerate(tree.blocks):
+        for row, places_T in enumerate(block_RT):
+            owner_L[places_T] = number * length + row
+    mask_LL = (owner_L[:, None] == owner_L[None, :]) | (owner_L[None, :] == -1)
+    return (mask_LL & torch.ones(length, length, dtype=torch.bool).tril())[None, None]
+
+
+def attending(micro: MicroBatch, device: torch.device, *, tree: bool) -> dict[str, Any]:
+    """How a micro-batch's places attend, as keyword arguments of a decoder; `tree` where it takes one.
+
+    The mask is always given and 4-D: transformers could read restarting positions as packed sequences otherwise. Beside
+    a tree it takes no memory and lets nothing through, so that a layer that used it could not go unnoticed.
+    """
+    length = micro.input_ids.shape[1]
+    if micro.mask is not None:
+        return {"attention_mask": micro.mask.to(device)}
+    assert micro.tree is not None, "a micro-batch has a mask or a tree"
+    if not tree:
+        return {"attention_mask": dense_mask(micro.tree, length).to(device)}
+    blocks = tuple(block_RT.to(device) for block_RT in micro.tree.blocks)
+    order_L = None if micro.tree.order_L is None else micro.tree.order_L.to(device)
+    nothing = torch.zeros((), dtype=torch.bool, device=device).expand(1, 1, length, length)
+    return {"attention_mask": nothing, "tree": replace(micro.tree, blocks=blocks, order_L=order_L)}

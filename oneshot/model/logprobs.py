@@ -3,16 +3,25 @@
 Over N tokens and V words the logits are the memory peak of training. Here they exist for one chunk of tokens at a
 time, forward and again in backward, in one buffer that is worked on in place, a few rows at once so that they stay in
 the processor's cache. Sums are accumulated in float32, or in float64 where the model is float64.
+
+On CUDA Triton kernels do the same (`fused_head`), once they have been compared with the code here (`fast_head`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, cast
 
 import torch
 from torch import Tensor
 
+from oneshot.model import kernels
+from oneshot.model.products import by_onednn, onednn
+from oneshot.model.wide import product
+
+Head = Callable[..., tuple[Tensor, Tensor, Tensor]]
+"""(hidden_NH, weight_VH, target_N, temperature) to log p, entropy, entropy at temperature 1, each [N]."""
 CHUNK = 256
 """Tokens whose logits exist at once (256 x 49,152 float32: 48 MiB)."""
 CACHED = 1 << 20
@@ -39,6 +48,7 @@ class _LogProb(torch.autograd.Function):
                 target_R = z_RV.gather(1, target_N[rows, None])[:, 0]
                 lse_N[rows], entropy_N[rows] = _lse_and_entropy(z_RV)
                 logp_N[rows] = target_R - lse_N[rows]
+            del logits_NV, z_RV  # before the next chunk's are made
         if temperature == 1.0:
             entropy1_N.copy_(entropy_N)
         ctx.save_for_backward(hidden_NH, weight_VH, target_N, lse_N, entropy_N)
@@ -75,7 +85,8 @@ class _LogProb(torch.autograd.Function):
             if d_weight_VH is not None and d_weight_VH.dtype == d_logits_NV.dtype:
                 d_weight_VH.addmm_(d_logits_NV.T, hidden_NH[part])  # no second matrix of the head's size
             elif d_weight_VH is not None:
-                d_weight_VH += d_logits_NV.T @ hidden_NH[part]
+                d_weight_VH += product(d_logits_NV.T, hidden_NH[part])
+            del z_NV, z_RV, d_logits_NV
         return d_hidden_NH, None if d_weight_VH is None else d_weight_VH.to(weight_VH.dtype), None, None
 
 
@@ -88,15 +99,21 @@ def _at(values_N: Tensor | None, rows: slice) -> Tensor | None:
 
 
 def _buffer(hidden_NH: Tensor, weight_VH: Tensor) -> Tensor:
-    """Room for one chunk's logits, in the dtype of sums."""
+    """Room for one chunk's logits, in the dtype of sums; none where the product brings its own."""
+    if onednn(hidden_NH):
+        return hidden_NH.new_empty(0)
     return hidden_NH.new_empty(min(CHUNK, len(hidden_NH)), len(weight_VH), dtype=_wide(hidden_NH))
 
 
 def _logits(hidden_NH: Tensor, weight_VH: Tensor, buffer_CV: Tensor) -> Tensor:
-    """The logits of one chunk, written into the buffer."""
+    """The logits of one chunk in the dtype of sums, in the buffer or beside it."""
+    if onednn(hidden_NH):
+        return by_onednn(hidden_NH, weight_VH)
     logits_NV = buffer_CV[: len(hidden_NH)]
     if hidden_NH.dtype == buffer_CV.dtype:
         return torch.mm(hidden_NH, weight_VH.T, out=logits_NV)
+    if hidden_NH.is_cuda:
+        return product(hidden_NH, weight_VH.T)
     return logits_NV.copy_(hidden_NH @ weight_VH.T)
 
 
@@ -151,5 +168,63 @@ def logprob_and_entropy(
         logp_N, entropy_N in nats, and entropy at temperature 1 (detached); float32, or float64 for a float64 model.
     """
     assert temperature > 0
-    apply = cast(Callable[..., tuple[Tensor, Tensor, Tensor]], _LogProb.apply)
-    return apply(hidden_NH, weight_VH, target_N, temperature)
+    head: Head = chunked
+    if hidden_NH.is_cuda and not why_not_fused(hidden_NH.device, hidden_NH.dtype, len(weight_VH)):
+        head = _fused()
+    return head(hidden_NH, weight_VH, target_N, temperature)
+
+
+def chunked(
+    hidden_NH: Tensor, weight_VH: Tensor, target_N: Tensor, temperature: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """`logprob_and_entropy` by torch alone, on any device."""
+    return cast(Head, _LogProb.apply)(hidden_NH, weight_VH, target_N, temperature)
+
+
+def fast_head(device: torch.device | str, dtype: torch.dtype = torch.bfloat16, words: int = 151_936) -> str:
+    """Which code `logprob_and_entropy` runs there, and why: `triton kernels`, or `torch chunks: <the reason>`."""
+    reason = why_not_fused(torch.device(device), dtype, words)
+    return f"torch chunks: {reason}" if reason else "triton kernels"
+
+
+@lru_cache(maxsize=16)
+def why_not_fused(device: torch.device, dtype: torch.dtype, words: int) -> str:
+    """Why the kernels are not used; empty where they are. They are compared with `chunked` once, on made-up states.
+
+    Has not run on a GPU yet.
+    """
+    if device.type != "cuda":
+        return f"the model is on {device.type}"
+    if dtype not in _TOLERANCE:
+        return f"there is no kernel for {dtype}"
+    return kernels.refusal(lambda: _worst(device, dtype, words), _TOLERANCE[dtype])
+
+
+_TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 3e-2, torch.float16: 1e-2}
+"""Of ‖kernels − chunks‖ / ‖chunks‖, values and gradients alike; what a wrong kernel gives is far larger."""
+
+
+def _fused() -> Head:
+    from oneshot.model.fused_head import FusedLogProb
+
+    return cast(Head, FusedLogProb.apply)
+
+
+def _worst(device: torch.device, dtype: torch.dtype, words: int) -> float:
+    """The largest relative distance between both codes over 32 tokens, with hidden size 64; no global random state."""
+    draw = torch.Generator(device).manual_seed(0)
+    hidden_NH = torch.randn(32, 64, generator=draw, device=device).to(dtype)
+    weight_VH = (torch.randn(words, 64, generator=draw, device=device) / 4).to(dtype)
+    target_N = torch.randint(words, (32,), generator=draw, device=device)
+    slope_N = torch.randn(32, generator=draw, device=device)
+
+    def results(head: Head) -> list[Tensor]:
+        with torch.inference_mode(False), torch.enable_grad():
+            leaves = [hidden_NH.clone().requires_grad_(), weight_VH.clone().requires_grad_()]
+            values = head(*leaves, target_N.clone(), 0.6)
+            loss = (slope_N.clone() * values[0]).sum() + (slope_N.clone().square() * values[1]).sum()
+            return [t.detach().float() for t in (*values, *torch.autograd.grad(loss, leaves))]
+
+    pairs = zip(results(_fused()), results(chunked), strict=True)
+    # torch's maximum, because Python's may pass over a NaN.
+    return float(torch.stack([(a - b).norm() / b.norm() for a, b in pairs]).max())

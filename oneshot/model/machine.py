@@ -83,3 +83,9 @@ def _quotas(root: Path) -> Iterator[float]:
             words = [_read(folder / name).strip() for name in ("cpu.cfs_quota_us", "cpu.cfs_period_us")]
         if len(words) == 2 and words[0].isdigit() and words[1].isdigit() and int(words[1]) > 0:
             yield int(words[0]) / int(words[1])
+
+
+def cpu_vendor(root: Path = Path("/")) -> str:
+    """Who made the processor, as the kernel says it: `AuthenticAMD`, `GenuineIntel`, ...; empty where not known."""
+    lines = (line.partition(":") for line in _read(root / "proc/cpuinfo").splitlines())
+    return next((value.strip() for name, _, value in lines if name.strip() == "vendor_id"), "")

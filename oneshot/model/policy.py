@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -14,8 +15,9 @@ from safetensors import SafetensorError
 
 from oneshot._store import folders
 from oneshot.errors import DataError, MachineError
-from oneshot.model import embedded
+from oneshot.model import adapters, embedded
 from oneshot.model.machine import usable_cores
+from oneshot.model.shapes import ADAPTER_CONFIG
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -48,6 +50,26 @@ class Policy:
     def device(self) -> torch.device:
         """Where the weights are."""
         return self.head.device
+
+    @property
+    def adapted(self) -> bool:
+        """Whether an adapter is trained (LoRA) and the model's own weights are frozen."""
+        return adapters.adapted(self.model)
+
+    @contextmanager
+    def initial(self) -> Iterator[nn.Module]:
+        """The model with its initial weights, without a second copy: of an adapted policy, with the adapter off.
+
+        For forward passes without gradients. A policy all of whose weights are trained has no such model.
+        """
+        assert self.adapted, "a policy without an adapter keeps no initial weights"
+        with adapters.switched_off(self.model):
+            yield self.model
+
+    @property
+    def saved(self) -> list[nn.Parameter]:
+        """What a checkpoint holds: the adapter where there is one, else every weight (a tied matrix once)."""
+        return list((adapters.tensors(self.model).values()) if self.adapted else self.model.parameters())
 
     def decode(self, tokens: Sequence[int]) -> str:
         """Response text, without the end-of-sequence token and other special tokens."""
@@ -97,8 +119,10 @@ def find(name: str, *, home: Path, offline: bool) -> str:
 def load(name: str, *, home: Path, offline: bool, revision: str = "", dtype: str = "auto") -> Policy:
     """Load a policy from the embedded model's name, a local folder, or a Hub id (never run against the Hub in CI).
 
+    The folder of an adapter gives an adapted policy: the model it belongs to, as its file names it, with the adapter.
+
     Raises:
-        MachineError: E203 the Hub is needed and cannot be reached.
+        MachineError: E203 the Hub is needed and cannot be reached, E204 peft is needed and missing.
         DataError: E304 the folder or repository holds no usable causal language model.
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -107,6 +131,8 @@ def load(name: str, *, home: Path, offline: bool, revision: str = "", dtype: str
     logging.disable_progress_bar()
     logging.set_verbosity_error()
     path = find(name, home=home, offline=offline)
+    if adapters.is_adapter(Path(path)):
+        return _load_adapter(name, Path(path), home=home, offline=offline, dtype=dtype)
     local = _is_folder(name, path)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     kwargs: dict[str, Any] = {"local_files_only": local or offline}
@@ -121,15 +147,45 @@ def load(name: str, *, home: Path, offline: bool, revision: str = "", dtype: str
         raise _unusable(name, error, local=local, offline=offline) from error
     if missing := sorted(report["missing_keys"]):  # transformers fills them with random numbers
         raise DataError(f"{name} holds no weights for {missing[0]} ({len(missing)} missing).", code="E304")
+    if adapters.adapted(model):
+        raise DataError(
+            f"{name} is an adapter on the Hub; adapters are read from folders.",
+            code="E304",
+            tries=(f"hf download {name} --local-dir ./adapter   (then --model ./adapter)",),
+        )
     model = model.to(device).eval()
     return Policy(model=model, tokenizer=tokenizer, eos_ids=_eos_ids(model, tokenizer), name=name)
+
+
+def _load_adapter(name: str, folder: Path, *, home: Path, offline: bool, dtype: str) -> Policy:
+    """The model an adapter belongs to, the adapter in it, and the tokenizer kept with the adapter."""
+    from transformers import AutoTokenizer
+
+    config = adapters.read(folder)
+    base = adapters.base_of(config)
+    try:
+        if adapters.is_adapter(Path(base)):
+            raise DataError("that is an adapter too.", code="E304")
+        policy = load(base, home=home, offline=offline, revision=config.revision or "", dtype=dtype)
+    except (DataError, MachineError) as error:
+        raise type(error)(
+            f"the adapter {name} belongs to {base}, which cannot be loaded: {error.message}",
+            code=error.code,
+            tries=(f"put that model back, or name its new place in {folder / ADAPTER_CONFIG}", *error.tries),
+            kept=error.kept,
+        ) from error
+    adapters.restore(policy.model, config, folder)
+    if (folder / "tokenizer_config.json").is_file():
+        policy = replace(policy, tokenizer=AutoTokenizer.from_pretrained(str(folder), local_files_only=True))
+    return replace(policy, name=name)
 
 
 def _eos_ids(model: Any, tokenizer: Any) -> frozenset[int]:
     ids = model.generation_config.eos_token_id
     ids = tokenizer.eos_token_id if ids is None else ids
     if ids is None:
-        raise DataError("the model names no end-of-sequence token, so no response can end.", code="E304")
+        tries = ("put eos_token_id into the model's generation_config.json", "--model smollm2-135m")
+        raise DataError("the model names no end-of-sequence token, so no response can end.", code="E304", tries=tries)
     return frozenset([ids] if isinstance(ids, int) else ids)
 
 
@@ -167,13 +223,18 @@ def _unusable(name: str, error: Exception, *, local: bool, offline: bool) -> Dat
 def save(policy: Policy, target: Path) -> None:
     """Write a plain Hugging Face folder atomically, with checksums: a temporary name beside it, then a rename.
 
+    An adapted policy becomes an adapter folder in peft's format, without the frozen weights.
+
     Raises:
         MachineError: E202 when the disk is full; no half-written folder is left.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     made = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
-        policy.model.save_pretrained(made)
+        if policy.adapted:
+            adapters.write(policy.model, made)
+        else:
+            policy.model.save_pretrained(made)
         policy.tokenizer.save_pretrained(made)
         made.chmod(0o755)
         folders.seal(made)

@@ -10,6 +10,8 @@ from typing import Any
 from oneshot.errors import DataError
 
 _KNOWN_TYPES = ("llama", "mistral", "qwen2", "qwen3")
+ADAPTER_CONFIG = "adapter_config.json"
+"""The file that makes a folder an adapter's, in peft's format."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,13 +95,36 @@ TABLE: dict[str, Shapes] = {
 """Models whose shapes are known without a file; each with its source. A model that is not here is unknown."""
 
 
+def adapter_base(folder: Path) -> str:
+    """The model that an adapter's folder belongs to, as its `adapter_config.json` names it.
+
+    Raises:
+        DataError: E304 when that file cannot be read or names none.
+    """
+    file = folder / ADAPTER_CONFIG
+    try:
+        base = json.loads(file.read_text(encoding="utf-8"))["base_model_name_or_path"]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise DataError(f"{file} cannot be read as an adapter's configuration: {error!r}", code="E304") from error
+    if not (isinstance(base, str) and base):
+        raise DataError(f"{file} names no model that the adapter belongs to.", code="E304")
+    return base
+
+
 def lookup(model_name: str) -> Shapes | None:
     """Shapes of a local folder (its `config.json`) or of a model in `TABLE`; None, unknown, otherwise. Never guessed.
 
+    An adapter's folder has the shapes of the model it belongs to.
+
     Raises:
-        DataError: E304 when the folder's `config.json` cannot be read.
+        DataError: E304 when the folder's `config.json` or `adapter_config.json` cannot be read.
     """
-    file = Path(model_name).expanduser() / "config.json"
+    folder = Path(model_name).expanduser()
+    file = folder / "config.json"
+    if (folder / ADAPTER_CONFIG).is_file():
+        base = adapter_base(folder)
+        nested = (Path(base) / ADAPTER_CONFIG).is_file()  # loading refuses it
+        return None if nested else lookup(base) or TABLE.get(Path(base).name)
     if not file.is_file():
         return TABLE.get(model_name)
     try:

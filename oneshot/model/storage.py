@@ -9,7 +9,7 @@ from pathlib import Path
 
 from oneshot.config.schema import Config
 from oneshot.errors import MachineError
-from oneshot.model.memory import GIB, bytes_a_weight, gib
+from oneshot.model.memory import ADAPTER_BYTES, GIB, bytes_trained, gib, has_critic
 
 BYTES_A_TOKEN = 20
 """Disk of one recorded response token, compressed: its id, its log-prob and its text. A test measures it."""
@@ -20,11 +20,11 @@ class DiskForecast:
     """Bytes by purpose, at the moment when most is there: while the last checkpoint is being saved."""
 
     checkpoint: int
-    """One checkpoint: the weights in the dtype they were trained in."""
+    """One checkpoint: the weights, or the adapter, in the dtype they were trained in."""
     kept: int
     """How many checkpoints stay."""
     optimizer: int
-    """The optimiser state that the run continues from (AdamW's two moments); 0 when it is not kept."""
+    """What else the run continues from: AdamW's two moments, and a critic with its own; 0 when it is not kept."""
     spare: int
     """With more than one save: the checkpoint being written before the oldest goes, and the state before the last."""
     rollouts: int
@@ -48,11 +48,16 @@ class DiskForecast:
 
 
 def disk_forecast(params: int, config: Config) -> DiskForecast:
-    """What the run folder takes at its largest. Evaluations, the page and the tokenizer are small and left out."""
+    """What the run folder takes at its largest. Evaluations, the page and the tokenizer are small and left out.
+
+    Args:
+        params: numbers in a checkpoint: all weights, or those of the adapter.
+        config: the run.
+    """
     save, rollout, steps = config.save, config.rollout, config.optim.steps
     saves = math.ceil(steps / save.every) if save.every else 1
-    checkpoint = bytes_a_weight(config) * params
-    optimizer = 2 * checkpoint * save.optimizer
+    checkpoint = (ADAPTER_BYTES if config.model.lora_rank else bytes_trained(config)) * params
+    optimizer = (2 + 3 * has_critic(config)) * checkpoint * save.optimizer
     return DiskForecast(
         checkpoint=checkpoint,
         kept=min(save.keep, saves),

@@ -1,10 +1,10 @@
-"""Problems to scored groups: render, sample, verify."""
+"""Problems to scored groups: render, sample, verify; and again, where asked for, until the groups' rewards differ."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from oneshot.errors import DataError
 from oneshot.types import Engine, Group, Problem, Sampling, Verdict, Verifier
@@ -46,20 +46,22 @@ def collect(
     *,
     group_size: int,
     version: int = 0,
+    first: int = 0,
     at: str = "",
     check: Callable[[], None] = lambda: None,
 ) -> list[Group]:
     """One group of `group_size` scored responses per problem *occurrence*; group ids count occurrences.
 
-    The reward sees the response text only. Response `s` of group `g` draws from stream (step, g · group_size + s).
-    `at` is what an error says instead of the step; `check` is called before each verdict and may raise.
+    The reward sees the response text only. Response `s` of group `g` draws from stream
+    (step, first + g · group_size + s). `at` is what an error says instead of the step; `check` is called before each
+    verdict and may raise.
 
     Raises:
         DataError: E305 as in `graded`, with step, group and sample.
     """
     prompts = [render(p) for p in problems]
     requests = [prompt for prompt in prompts for _ in range(group_size)]
-    streams = [(step, i) for i in range(len(requests))]
+    streams = [(step, first + i) for i in range(len(requests))]
     completions = engine.generate(requests, sampling, streams)
     scored = []
     for i, completion in enumerate(completions):
@@ -77,3 +79,58 @@ def collect(
         )
         for g, problem in enumerate(problems)
     ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """What one step sampled."""
+
+    groups: list[Group]
+    """One a problem occurrence: what is learned from."""
+    dropped: list[Group] = field(default_factory=list)
+    """Groups with equal rewards that were sampled again, in the order drawn."""
+    rounds: int = 1
+
+    @property
+    def everything(self) -> list[Group]:
+        """All samples. Rates are counted over them: the kept groups are chosen for having both right and wrong."""
+        return [*self.groups, *self.dropped]
+
+    def metrics(self) -> dict[str, float]:
+        """Rounds, groups dropped, groups that were kept though their rewards are equal, and all responses."""
+        return {
+            "rollout/rounds": float(self.rounds),
+            "rollout/dropped_groups": float(len(self.dropped)),
+            "rollout/equal_groups": float(sum(map(equal_rewards, self.groups))),
+            "rollout/responses": float(sum(len(group.completions) for group in self.everything)),
+        }
+
+
+def equal_rewards(group: Group) -> bool:
+    """All its responses earned the same, so that none is better than another."""
+    return len({completion.reward for completion in group.completions}) == 1
+
+
+def until_they_differ(sample: Callable[..., list[Group]], problems: Sequence[Problem], *, most: int) -> Drawn:
+    """DAPO's dynamic sampling (Yu et al. 2025, arXiv:2503.14476): groups with equal rewards are dropped and redrawn.
+
+    A round samples one group for each occurrence that has none with differing rewards yet, and the first such group is
+    kept. After `most` rounds an occurrence keeps its last group whatever its rewards are, so a step always has as many
+    groups. Departure from the paper, which goes on to other prompts: the same problem is sampled again, because with
+    one example there is no other. With `most` 1 this is plain sampling.
+
+    Args:
+        sample: `collect` with all but the problems and `first` given.
+        problems: of the step, one an occurrence.
+        most: rounds, the first included.
+    """
+    kept: dict[int, Group] = {}
+    dropped: list[Group] = []
+    waiting, used, rounds = list(range(len(problems))), 0, 0
+    while waiting and rounds < most:
+        dropped += [kept[place] for place in waiting if rounds]
+        drawn = sample([problems[place] for place in waiting], first=used)
+        used += sum(len(group.completions) for group in drawn)
+        kept |= {place: replace(group, id=place) for place, group in zip(waiting, drawn, strict=True)}
+        waiting, rounds = [place for place in waiting if equal_rewards(kept[place])], rounds + 1
+    return Drawn(groups=[kept[place] for place in range(len(problems))], dropped=dropped, rounds=rounds)

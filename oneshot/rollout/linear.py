@@ -13,12 +13,30 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from oneshot.model.products import by_onednn, onednn
+
+MARK = "oneshot_never_turned"
+"""Attribute of a matrix whose products are left as they are."""
+
 
 def product(x_RK: Tensor, weight_NK: Tensor) -> Tensor:
     """`x Wᵀ`, [R, N], contiguous, for few rows."""
-    if not turned(x_RK.device):
+    if not turned(x_RK.device) or getattr(weight_NK, MARK, False):
         return x_RK @ weight_NK.T
     return (weight_NK @ x_RK.T).T.contiguous()
+
+
+def logits(hidden_RH: Tensor, head_VH: Tensor) -> Tensor:
+    """The product with the output matrix, [R, V], in the form that is fastest for few rows."""
+    if onednn(hidden_RH) and not getattr(head_VH, MARK, False):
+        return by_onednn(hidden_RH, head_VH)
+    return product(hidden_RH, head_VH)
+
+
+def never_turned(module: nn.Module) -> None:
+    """From now on the products with this module's matrices are plain ones: in other forms they were wrong here."""
+    for weight in module.parameters():
+        setattr(weight, MARK, True)
 
 
 def turned(device: torch.device) -> bool:

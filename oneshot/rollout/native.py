@@ -3,7 +3,7 @@
 It shares the policy's weights in memory, so there is nothing to synchronise. Random numbers are keyed by (run seed,
 step, sample): they depend neither on the block a response is decoded in nor on its neighbours. The logits may, by
 rounding: on the CPUs tried, blocks of at least `MIN_ROWS` rows gave bit-equal products, so a block is padded to that
-and never compacted below it. On CUDA this code has not run yet.
+and never compacted below it. On CUDA `fixed` decodes instead; neither has run on a GPU yet.
 """
 
 from __future__ import annotations
@@ -14,11 +14,16 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from oneshot.model.policy import Policy
+from oneshot.model.policy import Policy, attends_to_everything
+from oneshot.rollout import attend
 from oneshot.rollout.block import Block
 from oneshot.rollout.cache import BufferCache
 from oneshot.rollout.draw import Filters, draw, uniform
-from oneshot.rollout.linear import few_rows, product
+from oneshot.rollout.fixed import FixedDecoding, Means, bucket_within
+from oneshot.rollout.graphs import cuda_capture
+from oneshot.rollout.linear import few_rows, logits
+from oneshot.rollout.prefill import Prefilled, prefill
+from oneshot.rollout.slots import rows_that_fit
 from oneshot.types import Completion, Sampling
 
 MIN_ROWS = 16
@@ -27,15 +32,30 @@ DROP_SHARE = 0.125
 """Finished rows are refilled, or dropped, once they are this share of the block: both cost a copy or a forward."""
 
 
-class NativeEngine:
-    """Samples with the policy's own weights. Satisfies the `Engine` protocol."""
+ROWS, GPU_ROWS = 64, 1024
+"""Rows decoded at once where nobody says how many."""
 
-    def __init__(self, policy: Policy, *, batch: int = 64) -> None:
+
+class NativeEngine:
+    """Samples with the policy's own weights. Satisfies the `Engine` protocol.
+
+    Args:
+        policy: the model; its weights may change between calls.
+        batch: rows decoded at once at most; 0: 64, on CUDA up to 1,024 as memory allows.
+        fixed: decode in fixed slots; None: on CUDA, where every layer attends to everything.
+    """
+
+    def __init__(self, policy: Policy, *, batch: int = 0, fixed: bool | None = None) -> None:
         self.policy = policy
-        self.batch = max(batch, MIN_ROWS)
+        on_gpu = policy.device.type == "cuda"
+        self.batch = max(batch or (GPU_ROWS if on_gpu else ROWS), MIN_ROWS)
+        self.fixed = on_gpu and attends_to_everything(policy) if fixed is None else fixed
         self.decoded_tokens = 0
+        self.how = ""
+        """What decoded the last responses, and why nothing faster did."""
         self.check: Callable[[], None] = lambda: None
-        """Called before every token; may raise to give the responses up."""
+        """Called before every token (in fixed slots: every few); may raise to give the responses up."""
+        self._unrecorded = ""
 
     @torch.inference_mode()
     def generate(
@@ -57,9 +77,44 @@ class NativeEngine:
         assert len(prompts) == len(streams)
         if not prompts:
             return []
-        decoding = _Decoding(self.policy, self.batch, prompts, sampling, streams, filters)
-        found = decoding.run(self.check)
+        if self.fixed:
+            found = self._in_fixed_slots(prompts, sampling, streams, filters)
+        else:
+            self.how = "a growing cache"
+            found = _Decoding(self.policy, self.batch, prompts, sampling, streams, filters).run(self.check)
         self.decoded_tokens += sum(len(c.tokens) for c in found)
+        return found
+
+    def _in_fixed_slots(
+        self,
+        prompts: Sequence[Sequence[int]],
+        sampling: Sampling,
+        streams: Sequence[tuple[int, int]],
+        filters: Filters | None,
+    ) -> list[Completion]:
+        """`generate` by `fixed`, with whatever kernels and recordings are sound here. Has not run on a GPU yet."""
+        policy, rows = self.policy, self.batch
+        cuda = policy.device.type == "cuda"
+        if cuda:
+            slots = max(map(len, prompts)) + sampling.max_new_tokens + 64
+            rows = min(rows, bucket_within(rows_that_fit(policy, slots)))
+        no_attend, no_draw = attend.why_not(policy)
+        means = Means(
+            attend=not no_attend,
+            draw=not no_draw,
+            capture=cuda_capture() if cuda and not self._unrecorded else None,
+            refused=self._unrecorded or ("" if cuda else f"the model is on {policy.device.type}"),
+        )
+        decoding = FixedDecoding(policy, rows, prompts, sampling, streams, filters, means)
+        found = decoding.run(self.check)
+        self._unrecorded = decoding.steps.refused
+        parts = (
+            ("attention", "kernel", no_attend),
+            ("draws", "kernel", no_draw if filters is None else "filters"),
+            ("steps", "CUDA graphs", decoding.steps.refused),
+        )
+        told = (f"{what} by {f'torch ({why})' if why else best}" for what, best, why in parts)
+        self.how = f"fixed slots, {decoding.most} rows; " + ", ".join(told)
         return found
 
 
@@ -83,7 +138,7 @@ class _Decoding:
         self.block = Block(rows, sampling.max_new_tokens, policy.device, greedy=sampling.temperature == 0)
         self.eos = torch.tensor(sorted(policy.eos_ids), device=policy.device)
         self.done: dict[int, Completion] = {}
-        self.kept: tuple[tuple[int, ...], BufferCache, Tensor] | None = None
+        self._prefilled = Prefilled(policy)
 
     def run(self, check: Callable[[], None]) -> list[Completion]:
         """Decode until every request has its response; `check` may raise before any token."""
@@ -123,7 +178,7 @@ class _Decoding:
     def _draw(self, rows: Sequence[int], hidden_RH: Tensor) -> None:
         """The next token of these rows from hidden states (of which there may be more than rows), then who is done."""
         block = self.block
-        logits_RV = product(hidden_RH, self.policy.head).float()[: len(rows)]
+        logits_RV = logits(hidden_RH, self.policy.head).float()[: len(rows)]
         tokens_R, logp_R = draw(logits_RV, block.numbers(rows), self.sampling.temperature, self.filters)
         block.append(rows, tokens_R, logp_R)
         ended_R = torch.isin(tokens_R, self.eos)
@@ -134,33 +189,8 @@ class _Decoding:
                     tokens=tokens, logprobs=logprobs, text=self.policy.decode(tokens), finished=ended
                 )
 
-    def _prefilled(self, prompts: list[tuple[int, ...]]) -> tuple[BufferCache, Tensor]:
-        """`_prefill`, remembering the last prompt that came alone: many samples of one prompt run it once."""
-        if len(prompts) > 1:
-            return self._prefill(prompts)
-        if self.kept is None or self.kept[0] != prompts[0]:
-            self.kept = (prompts[0], *self._prefill(prompts))
-        return self.kept[1:]
-
     def _prefill(self, prompts: list[tuple[int, ...]]) -> tuple[BufferCache, Tensor]:
-        """Run each prompt once, right-padded. Returns the cache and the hidden state of each prompt's last token."""
-        device = self.policy.device
-        width = max(len(p) for p in prompts)
-        ids_PT = torch.zeros(len(prompts), width, dtype=torch.long)
-        for i, prompt in enumerate(prompts):
-            ids_PT[i, : len(prompt)] = torch.tensor(prompt)
-        cache = BufferCache()
-        out = self.policy.decoder(
-            input_ids=ids_PT.to(device),
-            # Pads come later than every token, so the causal mask hides them.
-            attention_mask=torch.ones(width, width, dtype=torch.bool, device=device).tril()[None, None],
-            position_ids=torch.arange(width, device=device)[None].expand(len(prompts), -1),
-            past_key_values=cache,
-            use_cache=True,
-        )
-        cache.advance(width)
-        last_P = torch.tensor([len(p) - 1 for p in prompts], device=device)
-        return cache, out.last_hidden_state[torch.arange(len(prompts), device=device), last_P]
+        return prefill(self.policy, prompts)
 
     def _step(self) -> None:
         """One token further for every row."""

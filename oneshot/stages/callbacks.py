@@ -111,6 +111,28 @@ class Watching:
 
 
 @dataclass
+class Redrawing:
+    """Steps with groups of equal rewards left after all rounds of sampling: an event each, said the first time."""
+
+    run: RunFolder
+    shown: Display
+    said: bool = False
+
+    def __call__(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Look at what the step sampled; nothing without dynamic sampling."""
+        equal, rounds = int(metrics.get("rollout/equal_groups", 0)), int(metrics.get("rollout/rounds", 0))
+        if not equal:
+            return
+        self.run.event("rounds", step=step - 1, rounds=rounds, equal_groups=equal)
+        if not self.said:
+            self.shown.note(
+                f"warning: after {rounds} rounds of sampling step {step} still has {equal} groups with equal rewards; "
+                "it went on with them, and so will later steps (--rollout.dynamic false samples once)"
+            )
+        self.said = True
+
+
+@dataclass
 class Dropping:
     """Steps without an update, because loss or gradient was not finite: an event each, `patience` in a row stop."""
 

@@ -20,6 +20,7 @@ from oneshot.record import RunFolder
 from oneshot.report import page
 from oneshot.rollout.collect import collect
 from oneshot.stages import loop, say
+from oneshot.stages.beginning import begin
 from oneshot.stages.display import Display, display
 from oneshot.stages.evaluation import measure
 from oneshot.stages.log import Logged
@@ -52,6 +53,7 @@ def main(request: Request) -> int:
     shown = Logged(shown, run)
     shown.note(f"run folder {run.path}")
     with failing(run):
+        setup = begin(setup, builtin.candidates(config.data.task_seed, KIND, CANDIDATES), run, shown.note)
         chosen = _choose(setup, run, shown.note)
         phases.end("choose the example")
         dev = builtin.dev_set(config.data.task_seed, KIND)

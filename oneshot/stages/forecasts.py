@@ -81,9 +81,10 @@ def time_forecast(
 ) -> TimeForecast:
     """From the measured speed to the whole run.
 
-    The slow end: every response runs to its limit. The quick end: to `mean_length`, or `SHORT_SHARE` of the limit.
-    Both with `SPREAD` around the measured speed. Longer caches and more padding make decoding slower towards the
-    limit; the samples it is measured on are as short or as long as the model made them.
+    The slow end: every response runs to its limit, and dynamic sampling takes all its rounds. The quick end: to
+    `mean_length`, or `SHORT_SHARE` of the limit, in one round. Both with `SPREAD` around the measured speed. Longer
+    caches and more padding make decoding slower towards the limit; the samples it is measured on are as short or as
+    long as the model made them.
 
     Args:
         config: the run.
@@ -95,7 +96,9 @@ def time_forecast(
     limit, evals = config.rollout.max_new_tokens, config.evals
     length = SHORT_SHARE * limit if mean_length is None else mean_length
     length = min(max(1.0, length), float(limit))
-    low, high = (_step(config, speed, prompt, each) for each in (length, float(limit)))
+    rounds = config.rollout.max_rounds if config.rollout.dynamic else 1
+    low = _step(config, speed, prompt, length)
+    high = _step(config, speed, prompt, float(limit), rounds)
     readings = (2 + _between(config.optim.steps, evals.every)) if held_out else 0
     quick = held_out * length * evals.max_new_tokens / limit / speed.decode
     slow = held_out * evals.max_new_tokens / speed.decode
@@ -109,12 +112,12 @@ def time_forecast(
     )
 
 
-def _step(config: Config, speed: Speed, prompt: int, length: float) -> float:
-    """Seconds of one step with responses of `length` tokens: sampled, then learned in micro-batches."""
+def _step(config: Config, speed: Speed, prompt: int, length: float, rounds: int = 1) -> float:
+    """Seconds of one step with responses of `length` tokens: sampled `rounds` times, then learned in micro-batches."""
     responses = config.rollout.groups * config.rollout.group_size
     fit = max(1, int((config.optim.micro_tokens - prompt) / length)) if config.optim.packing else 1
     learned = responses * length + math.ceil(responses / fit) * prompt
-    return responses * length / speed.decode + config.algorithm.updates * learned / speed.learn
+    return rounds * responses * length / speed.decode + config.algorithm.updates * learned / speed.learn
 
 
 def _between(steps: int, every: int) -> int:

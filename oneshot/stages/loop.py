@@ -8,18 +8,20 @@ from functools import partial
 
 from oneshot.algos.algorithm import Algorithm
 from oneshot.config.schema import Config
+from oneshot.data.minibatches import in_parts
 from oneshot.data.packing import pack
 from oneshot.history import History
 from oneshot.model.policy import attends_to_everything
 from oneshot.record import RunFolder
-from oneshot.rollout.collect import Render, collect
+from oneshot.rollout.collect import Render, collect, until_they_differ
 from oneshot.stages.callbacks import Callback
 from oneshot.stages.graders import doubts
 from oneshot.stages.room import Room, sampling
 from oneshot.stages.setup import Setup
 from oneshot.stages.watch import Clock, rollout_metrics
+from oneshot.stages.worst_case import head_of, packs
 from oneshot.train.checkpoint import Checkpoints, Curriculum
-from oneshot.train.curriculum.in_turn import InTurn
+from oneshot.train.curriculum.embedding import mean_hidden
 from oneshot.train.learner import AdamWSettings, Learner
 from oneshot.types import Engine, Group, Problem, Sampling, Verifier
 
@@ -44,6 +46,8 @@ class TrainParts:
     checkpoints: Checkpoints
     on_step_end: Callback
     """(steps done, metrics): evaluates, saves, watches health, draws; may raise to stop the run."""
+    rounds: int = 0
+    """At most so many rounds of sampling a step, until the rewards of each group differ; 0: one, as they come."""
     on_start: Callable[[int], None] = lambda step: None
     """(steps done before): called once, when everything is as that step left it."""
     check: Callable[[], None] = lambda: None
@@ -61,23 +65,30 @@ def train(parts: TrainParts) -> None:
         clock = Clock()
         problems = parts.curriculum.next(step, parts.history)
         with sampling(parts.record, step):
-            groups = collect(
-                parts.engine, problems, parts.render, parts.verify, parts.sampling, step,
-                group_size=parts.group_size, version=parts.learner.version, check=parts.check,
-            )  # fmt: skip
+            drawn = until_they_differ(partial(sample, parts, step), problems, most=max(1, parts.rounds))
         clock.lap("rollout")
-        learned = room.learn(step, partial(learn, parts, groups, clock))
-        parts.history.observe(step, groups)  # read above, written here
-        metrics = {**rollout_metrics(groups), **learned, **clock.metrics()}
-        parts.record.step(step, metrics, groups)
-        if doubtful := doubts(groups):
+        learned = room.learn(step, partial(learn, parts, drawn.groups, clock))
+        parts.history.observe(step, drawn.everything)  # read above, written here
+        rounds = drawn.metrics() if parts.rounds else {}
+        metrics = {**rollout_metrics(drawn.groups, drawn.dropped), **rounds, **learned, **clock.metrics()}
+        parts.record.step(step, metrics, drawn.groups)
+        if doubtful := doubts(drawn.everything):
             parts.record.event("verdicts", step=step, **doubtful)
         parts.on_step_end(step + 1, metrics)
 
 
+def sample(parts: TrainParts, step: int, problems: Sequence[Problem], *, first: int) -> list[Group]:
+    """One scored group an occurrence; the response numbers of the step go on from `first`."""
+    return collect(
+        parts.engine, problems, parts.render, parts.verify, parts.sampling, step,
+        group_size=parts.group_size, version=parts.learner.version, first=first, check=parts.check,
+    )  # fmt: skip
+
+
 def learn(parts: TrainParts, groups: Sequence[Group], clock: Clock, micro_tokens: int) -> dict[str, float]:
     """Score, credit, update: the learner's half of a step."""
-    packed = pack(groups, max_response=parts.sampling.max_new_tokens, micro_tokens=micro_tokens, packed=parts.packed)
+    packing = partial(pack, max_response=parts.sampling.max_new_tokens, micro_tokens=micro_tokens, packed=parts.packed)
+    packed = in_parts(groups, parts.algorithm.minibatches, packing)
     batch = parts.learner.score(packed, parts.algorithm.needs)  # old, reference: only what is asked for
     clock.lap("score")
     advantages = parts.algorithm.credit(batch)  # per response, or per token
@@ -97,19 +108,37 @@ def build(setup: Setup, problems: Sequence[Problem], run: RunFolder) -> TrainPar
         betas=(optim.beta1, optim.beta2),
         eps=optim.eps,
         grad_clip=optim.grad_clip,
+        schedule=optim.schedule,
+        lr_final=optim.lr_final,
+        steps=optim.steps * algorithm.steps_a_batch,
+        masters=optim.masters,
     )
-    sharing = attends_to_everything(setup.policy)
-    if optim.packing and not sharing:
+    learner = Learner(
+        setup.policy,
+        algorithm,
+        settings,
+        temperature=rollout.temperature,
+        seed=config.seed,
+        masters=setup.masters,
+        term_norms_every=optim.term_norms_every,
+    )
+    learner.head = head_of(setup)
+    if optim.packing and not attends_to_everything(setup.policy):
         run.event("fallback", what="padded micro-batches", why="some layers of this model do not attend to everything")
     return TrainParts(
         steps=optim.steps,
         group_size=rollout.group_size,
         micro_tokens=optim.micro_tokens,
-        packed=optim.packing and sharing,
+        packed=packs(setup),
         engine=setup.engine,
-        learner=Learner(setup.policy, algorithm, settings, temperature=rollout.temperature),
+        learner=learner,
         algorithm=algorithm,
-        curriculum=InTurn(problems, rollout.groups),
+        curriculum=setup.names.curriculum.start(
+            problems,
+            groups=rollout.groups,
+            seed=config.seed,
+            embed=partial(mean_hidden, setup.policy, setup.render),  # of the initial weights: nothing is restored yet
+        ),
         history=History(),
         render=setup.render,
         verify=setup.names.verify,
@@ -117,6 +146,7 @@ def build(setup: Setup, problems: Sequence[Problem], run: RunFolder) -> TrainPar
         record=run,
         checkpoints=Checkpoints(run, keep=config.save.keep, optimizer=config.save.optimizer),
         on_step_end=lambda step, metrics: None,
+        rounds=rollout.max_rounds if rollout.dynamic else 0,
     )
 
 

@@ -75,6 +75,7 @@ def opening(given: Opening) -> BaseRate:
     prompts = [setup.render(problem) for problem in given.problems]
     longest = max(prompts, key=len)
     _prompt(given, prompts[0], len(longest))
+    _adapter(given)
     sampling = Sampling(
         temperature=config.rollout.temperature, max_new_tokens=config.rollout.max_new_tokens, seed=config.seed
     )
@@ -118,6 +119,20 @@ def _prompt(given: Opening, tokens: tuple[int, ...], longest: int) -> None:
     given.note(f"prompt: {len(tokens)} tokens{more} of at most {limit}; a response stops at {named}")
     if given.verbose:
         given.note(f"prompt, special tokens shown: {text!r}")
+
+
+def _adapter(given: Opening) -> None:
+    """What is trained, where it is not every weight."""
+    policy, asked = given.setup.policy, given.setup.config.model
+    if not policy.adapted:
+        return
+    trained, whole = weights_of(given.setup), sum(p.numel() for p in policy.model.parameters())
+    alpha = asked.lora_alpha or 2 * asked.lora_rank
+    given.facts["adapter"] = {"rank": asked.lora_rank, "alpha": alpha, "trained": trained, "frozen": whole - trained}
+    given.note(
+        f"adapter: rank {asked.lora_rank}, alpha {alpha:g}, {asked.lora_targets}; {trained:,} weights are trained, "
+        f"{whole - trained:,} are frozen"
+    )
 
 
 def _sample(given: Opening, group: Group, responses: Sequence[Completion]) -> None:

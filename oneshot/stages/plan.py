@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,8 @@ from oneshot.model import policy as policies
 from oneshot.model.memory import PROMPT_TOKENS, Forecast, check_memory, forecast
 from oneshot.model.shapes import lookup
 from oneshot.model.storage import DiskForecast, check_room, disk_forecast
-from oneshot.stages import forecasts
+from oneshot.model.targets import saved_params
+from oneshot.stages import fitting, forecasts
 from oneshot.stages.display import printable
 from oneshot.stages.forecasts import Speed, TimeForecast, time_forecast
 from oneshot.stages.setup import Names, Setup, algorithm_of, held_out, load_setup, resolve_names
@@ -37,7 +38,7 @@ def arithmetic(config: Config) -> str:
     """Groups × group size and what follows from it, in one line."""
     rollout, optim = config.rollout, config.optim
     responses = rollout.groups * rollout.group_size
-    updates = config.algorithm.updates
+    updates = config.algorithm.updates * config.algorithm.minibatches
     return (
         f"{rollout.groups} groups x {rollout.group_size} = {responses} responses a step, "
         f"x {optim.steps} steps = {responses * optim.steps} responses of at most {rollout.max_new_tokens} tokens; "
@@ -50,7 +51,8 @@ def inert(config: Config) -> list[str]:
     names = inert_settings(algorithm_of(config.algorithm))
     if not names:
         return []
-    why = " (one update a batch: the ratio is 1)" if config.algorithm.updates == 1 else ""
+    steps = config.algorithm.updates * config.algorithm.minibatches
+    why = " (one update a batch: the ratio is 1)" if steps == 1 else ""
     return [f"cannot act here: {', '.join(f'algorithm.{name}' for name in names)}{why}"]
 
 
@@ -98,9 +100,12 @@ def main(request: Request) -> int:
     names = resolve_names(config)
     free = policies.gpu_memory()
     shapes = lookup(config.model.name)
+    config, said = fitting.decide_checkpointing(config, available=free)
+    request = replace(request, config=config)
     check_memory(config, available=free)
+    fitting.check_limits(config, training=True)
     if shapes is not None:
-        check_room(disk_forecast(shapes.params, config), Path(config.save.runs))
+        check_room(disk_forecast(saved_params(shapes, config.model), config), Path(config.save.runs))
     problems = _problems(request)
     kind = str(problems[0].meta.get("kind", "")) if problems else ""
     unseen = len(held_out(config, kind, offline=request.offline))
@@ -109,7 +114,7 @@ def main(request: Request) -> int:
     if setup is not None:
         worst, speed = _measured(setup, problems)
         prompt = worst.prompt
-    params = weights_of(setup) if setup else shapes.params if shapes else 0
+    params = weights_of(setup) if setup else saved_params(shapes, config.model) if shapes else 0
     disk = disk_forecast(params, config) if params else None
     if disk is not None:
         check_room(disk, Path(config.save.runs))
@@ -126,7 +131,7 @@ def main(request: Request) -> int:
         return 0
     if request.verbose:
         print(format_table(Resolved(config=config, origins=dict(request.origins))) + "\n")
-    print("\n".join(_lines(request, problems, worst, why, told, speed, disk)))
+    print("\n".join(_lines(request, problems, worst, why, told, speed, disk, said)))
     return 0
 
 
@@ -175,6 +180,7 @@ def _lines(
     told: TimeForecast | None,
     speed: Speed | None,
     disk: DiskForecast | None,
+    said: str,
 ) -> list[str]:
     """The plan as a person reads it."""
     config = request.config
@@ -192,4 +198,5 @@ def _lines(
         "disk": disk.sentence() if disk else unknown,
     }
     lines = [(name if i == 0 else "", line) for name, text in rows.items() for i, line in enumerate(text.splitlines())]
-    return [*(f"{name:<9} {line}" for name, line in lines), *inert(config), "nothing was trained or written"]
+    chosen = [said] if said else []
+    return [*(f"{name:<9} {line}" for name, line in lines), *chosen, *inert(config), "nothing was trained or written"]

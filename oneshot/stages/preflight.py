@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 from oneshot.errors import DataError, HealthAbort
@@ -13,6 +15,10 @@ from oneshot.stages.probe import Prober, successes
 from oneshot.types import Group, Problem
 
 SAMPLES = 32
+EACH = 8
+"""Samples of an example, at least."""
+PROBED = 16
+"""Examples of a pool that are sampled, at most."""
 ROUND = 3
 """Probing uses rounds 0 to 2."""
 MOST_CUT = 0.95
@@ -29,6 +35,10 @@ class BaseRate:
     samples: int
     varied: bool = False
     """The rewards of the samples differ, as scores of a user's function may even where no response is right."""
+    rates: tuple[float, ...] = ()
+    """Of each example that was sampled, where there is more than one."""
+    pool: int = 1
+    """Examples of the run."""
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -37,20 +47,28 @@ class BaseRate:
         return interval.low, interval.high
 
     def zero_signal(self, group_size: int) -> float:
-        """Expected share of groups whose rewards are all equal, at the observed rate."""
-        rate = self.successes / self.samples
-        return rate**group_size + (1 - rate) ** group_size
+        """Expected share of groups whose rewards are all equal, at the observed rate, or rates."""
+        rates = self.rates or (self.successes / self.samples,)
+        return fmean(rate**group_size + (1 - rate) ** group_size for rate in rates)
+
+    @property
+    def what(self) -> str:
+        """What was sampled: `the example`, or how many of how many."""
+        if self.pool == 1:
+            return "the example"
+        sampled = len(self.rates)
+        return f"the {sampled} examples" if sampled == self.pool else f"{sampled} of the {self.pool:,} examples"
 
     def sentence(self, group_size: int) -> str:
         """What it means, in one line."""
         low, high = self.interval
         if self.varied and self.successes in (0, self.samples):
             return (
-                f"the base model solves the example {self.successes} of {self.samples} times (a score of 1 or more), "
+                f"the base model solves {self.what} {self.successes} of {self.samples} times (a score of 1 or more), "
                 "but its scores differ, so groups can carry signal"
             )
         return (
-            f"the base model solves the example {self.successes} of {self.samples} times "
+            f"the base model solves {self.what} {self.successes} of {self.samples} times "
             f"(95 % interval {low:.0%} to {high:.0%}); about {self.zero_signal(group_size):.0%} of groups of "
             f"{group_size} will carry no signal"
         )
@@ -62,12 +80,25 @@ class BaseRate:
 
 
 def base_rate(probe: Prober, problems: Sequence[Problem]) -> tuple[BaseRate, list[Group]]:
-    """Sample the examples `SAMPLES` times in all (at least 8 each) on streams of their own."""
-    each = max(8, math.ceil(SAMPLES / len(problems)))
-    groups = probe.groups(problems[: SAMPLES // 8], each, round=ROUND)
+    """Sample the examples `SAMPLES` times in all (at least `EACH`) on streams of their own.
+
+    Of more than `PROBED` examples, some that the run's seed draws.
+    """
+    chosen = list(problems)
+    if len(problems) > PROBED:
+        draw = random.Random(probe.sampling.seed)
+        chosen = [problems[i] for i in sorted(draw.sample(range(len(problems)), PROBED))]
+    groups = probe.groups(chosen, max(EACH, math.ceil(SAMPLES / len(chosen))), round=ROUND)
     responses = [c for g in groups for c in g.completions]
-    varied = len({c.reward for c in responses}) > 1
-    return BaseRate(successes=successes(responses), samples=len(responses), varied=varied), groups
+    rates = tuple(successes(g.completions) / len(g.completions) for g in groups)
+    rate = BaseRate(
+        successes=successes(responses),
+        samples=len(responses),
+        varied=len({c.reward for c in responses}) > 1,
+        rates=rates if len(rates) > 1 else (),
+        pool=len(problems),
+    )
+    return rate, groups
 
 
 def check_base_rate(rate: BaseRate, *, allow_unsolved: bool, yes: bool) -> None:
@@ -77,7 +108,7 @@ def check_base_rate(rate: BaseRate, *, allow_unsolved: bool, yes: bool) -> None:
         return
     if rate.successes == 0 and not allow_unsolved:
         raise DataError(
-            f"0 of {rate.samples} tries on the example were right (95 % interval 0 to {high:.0%}). Without a success "
+            f"0 of {rate.samples} tries on {rate.what} were right (95 % interval 0 to {high:.0%}). Without a success "
             "there is nothing to reinforce yet. (In the paper, examples never solved in selection still worked.)",
             code="E303",
             tries=("--allow-unsolved   (go on all the same)", "an easier example, or a stronger --model"),
@@ -85,12 +116,17 @@ def check_base_rate(rate: BaseRate, *, allow_unsolved: bool, yes: bool) -> None:
         )
     if rate.successes == rate.samples and not yes:
         raise DataError(
-            f"{rate.samples} of {rate.samples} tries on the example were right (95 % interval {low:.0%} to 100 %): "
+            f"{rate.samples} of {rate.samples} tries on {rate.what} were right (95 % interval {low:.0%} to 100 %): "
             "every group is all-correct, so only the entropy and KL terms act (the post-saturation phase starts here).",
             code="E307",
             tries=("--yes   (go on all the same)", "a harder example"),
             kept="Nothing was trained.",
         )
+
+
+def sampled(metrics: Mapping[str, Any], responses: int) -> int:
+    """Responses of a step: `responses`, unless groups were sampled again."""
+    return int(metrics.get("rollout/responses", responses))
 
 
 @dataclass
@@ -108,7 +144,7 @@ class Health:
     def recall(self, rows: Sequence[Mapping[str, Any]], responses: int) -> None:
         """Go on from the recorded metrics of earlier attempts: a resumed run is judged as if it had never stopped."""
         for row in rows:
-            self._count({name: row.get(name) or 0.0 for name in JUDGED}, responses)
+            self._count({name: row.get(name) or 0.0 for name in JUDGED}, sampled(row, responses))
 
     def _count(self, metrics: Mapping[str, float], responses: int) -> None:
         self.samples += responses
@@ -118,7 +154,7 @@ class Health:
 
     def check(self, metrics: Mapping[str, float], responses: int) -> str:
         """Raise `HealthAbort` E501, or return the finding as a warning when the user said `--yes`."""
-        self._count(metrics, responses)
+        self._count(metrics, sampled(metrics, responses))
         cut, found = metrics["completions/clipped_ratio"], metrics["found"]
         finding = ""
         if self.successes == 0 and (1 - self.rate_low) ** self.samples < 0.001:

@@ -20,6 +20,7 @@ from oneshot.types import Problem
 MAY_CHANGE = (
     "optim.steps",
     "optim.micro_tokens",
+    "optim.checkpointing",
     "rollout.batch",
     "evals.batch",
     "save.",
@@ -28,6 +29,9 @@ MAY_CHANGE = (
     "data.allow_unsolved",
 )
 """Settings a resumed run may change: they move neither the mathematics nor what is compared."""
+
+SCHEDULES = ("optim.schedule", "algorithm.entropy_schedule")
+"""Where one of them is not constant, the number of steps is part of every step: it cannot change either."""
 
 ROUNDING = ("optim.micro_tokens", "rollout.batch", "model.threads")
 """Those of them that change the order of additions, and so the last bits."""
@@ -79,13 +83,36 @@ def config_of(run: RunFolder, request: Request) -> Config:
         section, _, name = key.partition(".")
         changed[section][name] = now
     config = from_dict(changed)
+    _check_schedules(run, stored, config)
     _check_left(run, config)
     return config
 
 
+def _check_schedules(run: RunFolder, stored: Config, config: Config) -> None:
+    """Refuse another number of steps where a schedule runs over all of them."""
+    was, now = stored.optim.steps, config.optim.steps
+    bent = [f"{key} = {value_of(stored, key)}" for key in _bent(stored)]
+    if bent and now != was:
+        raise UsageError(
+            f"optim.steps was {was} in {run.path.name} and cannot become {now}: {' and '.join(bent)} runs over all "
+            "steps, so the steps that are done would have been others.",
+            code="E107",
+            tries=(f"oneshot train --resume {run.path}", f"a new run with --steps {now}"),
+            kept="Nothing was changed.",
+        )
+
+
+def _bent(config: Config) -> list[str]:
+    """The schedules that are not constant."""
+    return [key for key in SCHEDULES if value_of(config, key) != "constant"]
+
+
 def _value(config: Config, key: str) -> Any:
-    """The value of a dotted key; None for an algorithm's own option that was not set."""
-    return value_of(config, key) if key in KEYS else config.algorithm.options.get(key.partition(".")[2])
+    """The value of a dotted key; None for an algorithm's or a curriculum's own option that was not set."""
+    if key in KEYS:
+        return value_of(config, key)
+    section, _, name = key.rpartition(".")
+    return (config.data.curriculum_options if section.startswith("data.") else config.algorithm.options).get(name)
 
 
 def rounding(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
@@ -103,11 +130,12 @@ def _check_left(run: RunFolder, config: Config) -> None:
     """Refuse when there is nothing left to do, or nothing to continue from."""
     done, steps = max(run.checkpoints(), default=0), config.optim.steps
     # A run killed after its last step, but before its summary, still has that to write.
+    longer = f"oneshot train --resume {run.path} --steps {2 * done}"
     if done > steps or (done == steps and run.status().get("state") == "done"):
         raise UsageError(
             f"{run.path} has done {done} steps; {steps} are asked for, so nothing is left to do.",
             code="E107",
-            tries=(f"oneshot train --resume {run.path} --steps {2 * done}", f"oneshot report {run.path}"),
+            tries=(*([] if _bent(config) else [longer]), f"oneshot report {run.path}"),
             kept="Nothing was changed.",
         )
     # With a state to be kept, a checkpoint without one is what a kill in the very first save leaves: it starts over.

@@ -61,7 +61,7 @@ class Room:
         return self.learn(step, attempt)
 
     def _free(self) -> None:
-        self.learner.optimizer.zero_grad(set_to_none=True)
+        self.learner.release()
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 import traceback
@@ -14,15 +15,28 @@ from typing import Any
 from oneshot.config.load import to_dict
 from oneshot.errors import DataError, MachineError, OneshotError, Stopped
 from oneshot.export.tracking import Tracking
-from oneshot.record import RunFolder, check_disk
+from oneshot.model.storage import check_room, disk_forecast
+from oneshot.record import RunFolder
 from oneshot.stages import graders, loop
-from oneshot.stages.callbacks import Callback, Drawing, Dropping, Every, Reached, Stopping, Watching, due, in_order
+from oneshot.stages.callbacks import (
+    Callback,
+    Drawing,
+    Dropping,
+    Every,
+    Reached,
+    Redrawing,
+    Stopping,
+    Watching,
+    due,
+    in_order,
+)
 from oneshot.stages.display import Display, Eta
 from oneshot.stages.evaluation import measure
 from oneshot.stages.opening import Opening, opening
 from oneshot.stages.preflight import BaseRate, Health
 from oneshot.stages.setup import Setup
 from oneshot.stages.signals import Abandoned, stop_requests, stops_at_once
+from oneshot.stages.worst_case import weights_of
 from oneshot.types import Problem
 
 
@@ -140,7 +154,7 @@ def train(session: Session, rate: BaseRate | None) -> None:
     run, config, shown = session.run, session.setup.config, session.shown
     attempt = run.start_attempt()
     parts = loop.build(session.setup, session.problems, run)
-    check_disk(run.path, parts.checkpoints.bytes_needed(parts.learner))
+    room_on_disk(session.setup, run)
     steps, names = config.optim.steps, session.setup.names
     reached = Reached(parts.curriculum)
 
@@ -163,6 +177,17 @@ def train(session: Session, rate: BaseRate | None) -> None:
             raise
         stopping(steps, {})  # a signal that came during the last evaluation
     run.write_status(state="running", step=steps, steps=steps)
+
+
+def room_on_disk(setup: Setup, run: RunFolder) -> None:
+    """The rule of the preflight, which a demo and a resumed run do not have; what lies there already is room too.
+
+    Raises:
+        MachineError: E202.
+    """
+    there = sum(path.stat().st_size for path in run.path.rglob("*") if path.is_file())
+    free = shutil.disk_usage(run.path).free
+    check_room(disk_forecast(weights_of(setup), setup.config), run.path, free=free + there)
 
 
 def _watched(
@@ -194,6 +219,7 @@ def _watched(
         session.tracking,
         Every(config.save.every, steps, save),
         dropping,
+        Redrawing(run, shown),
         Watching(run, shown, health, responses, save),
         stopping,
     ]

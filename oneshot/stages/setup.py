@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from oneshot.algos import zoo
@@ -13,17 +13,20 @@ from oneshot.algos.penalty import KLS
 from oneshot.algos.schedule import Schedule
 from oneshot.algos.weighting import WEIGHTINGS
 from oneshot.config.environment import home
-from oneshot.config.schema import AlgorithmConfig, Config
+from oneshot.config.schema import AlgorithmConfig, Config, DataConfig
 from oneshot.data.problems import BUILTIN, load_source
 from oneshot.data.prompts import render
 from oneshot.data.tasks import builtin
+from oneshot.model import adapters, attention, lora, precision
 from oneshot.model import policy as policies
 from oneshot.model.memory import check_memory
 from oneshot.model.policy import Policy
 from oneshot.rewards.answers import numbers
 from oneshot.rollout.collect import Render
 from oneshot.rollout.native import NativeEngine
-from oneshot.stages import graders
+from oneshot.stages import fitting, graders
+from oneshot.train.curriculum import CURRICULA, Design
+from oneshot.train.optimizer import Masters
 from oneshot.types import Problem, Verdict, Verifier
 
 __all__ = [
@@ -32,6 +35,7 @@ __all__ = [
     "algorithm_of",
     "annotate",
     "check_answers",
+    "curriculum_of",
     "held_out",
     "load_setup",
     "resolve_names",
@@ -48,6 +52,7 @@ class Names:
     """What the configuration's names stand for; made without torch weights, network or run folder."""
 
     algorithm: Algorithm
+    curriculum: Design
     verify: Verifier
     eval_verify: Verifier
     strict: Verifier
@@ -68,6 +73,12 @@ class Setup:
     """Training prompt."""
     render_eval: Render
     """Evaluation prompt."""
+    masters: Masters = field(default_factory=dict)
+    """The float32 values that a bfloat16 working copy was rounded from; the learner moves them."""
+    plain: frozenset[str] = frozenset()
+    """Fast paths that gave wrong numbers here (`fast_paths.PATHS`), so that the plain ones are used."""
+    notes: tuple[str, ...] = ()
+    """What a person should know of how it was set up, a sentence each."""
 
 
 def algorithm_of(config: AlgorithmConfig, *, steps: int = 0) -> Algorithm:
@@ -85,6 +96,7 @@ def algorithm_of(config: AlgorithmConfig, *, steps: int = 0) -> Algorithm:
         "entropy": config.entropy,
         "importance_cap": config.importance_cap,
         "updates": config.updates,
+        "minibatches": config.minibatches,
     }
     if config.kl_kind:
         changes["kl_of"] = KLS.build(config.kl_kind)
@@ -101,7 +113,18 @@ def resolve_names(config: Config) -> Names:
     algorithm = algorithm_of(config.algorithm, steps=config.optim.steps)
     flags = {STRICT: "--reward", grader: "--evals.grader", reward: "--reward"}
     built = {name: graders.build(name, timeout=config.reward.timeout, flag=flag) for name, flag in flags.items()}
-    return Names(algorithm=algorithm, verify=built[reward], eval_verify=built[grader], strict=built[STRICT])
+    return Names(
+        algorithm=algorithm,
+        curriculum=curriculum_of(config.data),
+        verify=built[reward],
+        eval_verify=built[grader],
+        strict=built[STRICT],
+    )
+
+
+def curriculum_of(config: DataConfig) -> Design:
+    """What the curriculum's name stands for; `UsageError` E101, E102, E103 for a wrong name or option."""
+    return CURRICULA.build(config.curriculum, config.curriculum_options)
 
 
 def check_answers(names: Names, problems: list[Problem]) -> list[str]:
@@ -112,10 +135,19 @@ def check_answers(names: Names, problems: list[Problem]) -> list[str]:
 def load_setup(config: Config, names: Names, *, offline: bool, model: str = "", training: bool = True) -> Setup:
     """Load the model (`model` overrides the configured one, e.g. a checkpoint) and build sampler and prompts.
 
+    To train, the model gets an adapter where one is asked for (LoRA); to sample, it is taken as it is.
     The memory it needs (to train, or only to sample) is compared with what there is before anything is downloaded.
     """
+    if training and config.model.lora_rank:
+        adapters.package()  # missed before anything is downloaded
+    config = precision.settled(config, cuda=policies.gpu_memory() is not None, training=training)
+    free, notes = policies.gpu_memory(), list[str]()
+    if training:
+        config, said = fitting.decide_checkpointing(config, available=free)
+        notes.append(said)
     named = config if not model else replace(config, model=replace(config.model, name=model))
-    check_memory(named, training=training, available=policies.gpu_memory())
+    check_memory(named, training=training, available=free)
+    fitting.check_limits(named, training=training)
     # As many as there are now, for good: another number of threads adds in another order.
     threads = policies.set_threads(config.model.threads)
     config = replace(config, model=replace(config.model, threads=threads))
@@ -124,15 +156,23 @@ def load_setup(config: Config, names: Names, *, offline: bool, model: str = "", 
         home=home(),
         offline=offline,
         revision="" if model else config.model.revision,
-        dtype=config.model.dtype,
+        dtype=precision.read_as(config, training=training),
     )
+    if training:
+        policy = _trainable(policy, config)
+        attention.install(policy.model)
+        notes.append(fitting.recomputed(policy, config))
+    fitting.check_eos(policy)
+    masters = precision.lowered(policy.model, config, training=training)
     data, limit = config.data, config.rollout.max_prompt_tokens
 
     def training_prompt(problem: Problem) -> tuple[int, ...]:
-        return render(policy.tokenizer, problem, suffix=data.suffix, system=data.system, limit=limit)
+        tokens = render(policy.tokenizer, problem, suffix=data.suffix, system=data.system, limit=limit)
+        return fitting.check_length(policy, config, fitting.TRAINING, tokens)
 
     def evaluation_prompt(problem: Problem) -> tuple[int, ...]:
-        return render(policy.tokenizer, problem, suffix=config.evals.suffix, system=data.system, limit=limit)
+        tokens = render(policy.tokenizer, problem, suffix=config.evals.suffix, system=data.system, limit=limit)
+        return fitting.check_length(policy, config, fitting.EVALUATION, tokens)
 
     return Setup(
         config=config,
@@ -140,8 +180,25 @@ def load_setup(config: Config, names: Names, *, offline: bool, model: str = "", 
         policy=policy,
         engine=NativeEngine(policy, batch=config.rollout.batch),
         eval_engine=NativeEngine(policy, batch=config.evals.batch),
+        masters=masters,
         render=training_prompt,
         render_eval=evaluation_prompt,
+        notes=tuple(filter(None, notes)),
+    )
+
+
+def _trainable(policy: Policy, config: Config) -> Policy:
+    """With a new adapter where a rank is asked for; without, an adapter that was loaded is merged into its model."""
+    asked = config.model
+    if not asked.lora_rank:
+        return lora.merged(policy, keep=False)
+    return lora.adapt(
+        policy,
+        rank=asked.lora_rank,
+        alpha=asked.lora_alpha,
+        targets=asked.lora_targets,
+        seed=config.seed,
+        revision=asked.revision,
     )
 
 

@@ -16,14 +16,16 @@ from oneshot.errors import UsageError
 from oneshot.export import tracking
 from oneshot.report import page
 from oneshot.stages import demo, graders, resume, say
+from oneshot.stages.beginning import begin
 from oneshot.stages.display import Display, display
 from oneshot.stages.evaluation import measure
 from oneshot.stages.log import Logged
 from oneshot.stages.plan import dry_run
 from oneshot.stages.preflight import BaseRate
 from oneshot.stages.session import Phases, Session, failing, new_run, preflight, tracked, train
-from oneshot.stages.setup import check_answers, held_out, load_setup, resolve_names
+from oneshot.stages.setup import check_answers, curriculum_of, held_out, load_setup, resolve_names
 from oneshot.stages.summary import headline, limits, peak_memory_gib, summarise
+from oneshot.train.curriculum.base import DEFAULT as IN_TURN
 from oneshot.types import Problem
 
 
@@ -56,7 +58,8 @@ def main(request: Request) -> int:
         verbose=request.verbose,
     )  # fmt: skip
     with failing(run), tracked(session, offline=request.offline) as track:
-        session = replace(session, tracking=track)
+        setup = begin(setup, problems, run, shown.note)
+        session = replace(session, setup=setup, tracking=track)
         if begun:
             for note in resume.rounding(run.config(), to_dict(setup.config)):
                 shown.note(note)
@@ -99,9 +102,20 @@ def training_problems(config: Config, *, offline: bool, say: Any) -> list[Proble
     if merged:
         rows = "row" if merged == 1 else "rows"
         say(f"merged {merged} {rows} whose prompt and answer equal another row's; {len(problems)} remain")
-    if len(problems) > 1:
-        say(f"training on {len(problems)} examples in turn (--data.index N picks one)")
+    design = curriculum_of(config.data)
+    design.check(len(problems), config.rollout.groups)
+    if len(problems) > 1 or design.name != IN_TURN:
+        say(f"training on {len(problems)} examples{_visited(design.name, len(problems), config.rollout.groups)}")
     return problems
+
+
+def _visited(curriculum: str, examples: int, groups: int) -> str:
+    """How the curriculum goes through the examples, for a person."""
+    if curriculum != IN_TURN:
+        return f", chosen by {curriculum}"
+    if examples <= groups:
+        return " in turn (--data.index N picks one)"
+    return f", {groups} a step in shuffled epochs of {examples / groups:.4g} steps (--data.index N picks one)"
 
 
 def _summary(session: Session, rate: BaseRate | None, phases: Phases) -> dict[str, Any]:

@@ -12,9 +12,13 @@ STATUSES = ("no_answer", "empty", "undecided", "timeout", "memory", "error")
 """Every status but `ok`; the share of responses with it is a metric."""
 
 
-def rollout_metrics(groups: Sequence[Group]) -> dict[str, float]:
-    """Means over the step's responses; `signal` is the share of responses in groups whose rewards differ."""
-    responses = [c for g in groups for c in g.completions]
+def rollout_metrics(groups: Sequence[Group], dropped: Sequence[Group] = ()) -> dict[str, float]:
+    """Means over the step's responses; `signal` is the share of responses in groups whose rewards differ.
+
+    Rewards, rates, lengths and tokens are those of every response that was sampled, `dropped` groups included: the
+    others are chosen by their rewards. `reward_std`, `frac_reward_zero_std` and `signal` are of what is learned from.
+    """
+    responses = [c for g in (*groups, *dropped) for c in g.completions]
     rewards = [[c.reward for c in g.completions] for g in groups]
     lengths = [len(c.tokens) for c in responses]
     zero = fmean(float(max(r) == min(r)) for r in rewards)

@@ -19,8 +19,10 @@ import torch
 from oneshot.data.packing import pack
 from oneshot.errors import MachineError
 from oneshot.model import policy as policies
+from oneshot.model.logprobs import Head, logprob_and_entropy
 from oneshot.model.machine import available_memory
-from oneshot.model.memory import Forecast, gib, ways_out
+from oneshot.model.memory import ROWS, Forecast, gib, ways_out
+from oneshot.model.plain import plain_head
 from oneshot.stages.forecasts import Speed
 from oneshot.stages.room import out_of_memory
 from oneshot.stages.setup import Setup
@@ -68,19 +70,16 @@ class WorstCase:
         return {**asdict(self), "needed": self.needed}
 
 
-class _Still(torch.optim.AdamW):
-    """AdamW whose step does nothing, and which therefore has no moments."""
-
-    def step(self, closure: Any = None) -> None:  # type: ignore[override]
-        """Leave every weight as it is."""
-
-
 def still_learner(setup: Setup) -> Learner:
-    """A learner like the run's, one update a batch, that cannot change the policy."""
-    algorithm = replace(setup.names.algorithm, updates=1)
-    with torch.random.fork_rng():  # a learner with parts of its own may draw them
-        learner = Learner(setup.policy, algorithm, AdamWSettings(lr=0.0), temperature=setup.config.rollout.temperature)
-    learner.optimizer = _Still(learner.parameters, lr=0.0)
+    """A learner like the run's, one update a batch, whose optimisers' steps do nothing: they have no moments."""
+    algorithm = replace(setup.names.algorithm, updates=1, minibatches=1)
+    settings = AdamWSettings(lr=0.0, masters=setup.config.optim.masters)
+    learner = Learner(
+        setup.policy, algorithm, settings, temperature=setup.config.rollout.temperature, masters=setup.masters
+    )
+    for optimizer in learner.optimizers:
+        optimizer.still = True
+    learner.head = head_of(setup)
     return learner
 
 
@@ -98,17 +97,16 @@ def run_worst_case(setup: Setup, prompt: Sequence[int], learner: Learner, foreca
             raise
         raise _too_large(setup, forecast, "the memory ended in it", 0) from error
     finally:
-        learner.optimizer.zero_grad(set_to_none=True)
+        learner.release()
     seconds = time.perf_counter() - began
     peak, held, free = _memory(setup.policy.device)
-    trained = sum(p.numel() * p.element_size() for p in learner.parameters)
     done = WorstCase(
         prompt=len(prompt),
         responses=responses,
         tokens=tokens,
         seconds=seconds,
         peak=peak,
-        moments=2 * trained,
+        moments=2 * sum(optimizer.bytes for optimizer in learner.optimizers),
         room=held + free if held and free else 0,
     )
     if done.room and done.needed > done.room:
@@ -145,11 +143,20 @@ def _forward_backward(setup: Setup, prompt: Sequence[int], learner: Learner) -> 
 
 def packs(setup: Setup) -> bool:
     """Whether micro-batches are packed prefix trees, as in the loop."""
-    return setup.config.optim.packing and policies.attends_to_everything(setup.policy)
+    packing = setup.config.optim.packing and "packed" not in setup.plain
+    return packing and policies.attends_to_everything(setup.policy)
+
+
+def head_of(setup: Setup) -> Head:
+    """What computes log-probs and entropies in the learner."""
+    return plain_head if "head" in setup.plain else logprob_and_entropy
 
 
 def _too_large(setup: Setup, forecast: Forecast | None, what: str, room: int) -> MachineError:
+    """E201 for the worst-case step, with the mildest ways out first."""
     tries = ways_out(setup.config, forecast, room or forecast.total) if forecast else ("--optim.micro-tokens 256",)
+    if setup.config.optim.checkpointing == "auto":  # the forecast fitted without
+        tries = ("--optim.checkpointing on   (activations are computed again in the backward pass)", *tries)
     return MachineError(
         f"the worst-case step (longest prompt, responses at their limit) does not fit: {what}.",
         code="E201",
@@ -171,14 +178,14 @@ def _memory(device: torch.device) -> tuple[int, int, int]:
 
 
 def weights_of(setup: Setup) -> int:
-    """How many weights a checkpoint holds; a tied output matrix counts once."""
-    return sum(p.numel() for p in setup.policy.model.parameters())
+    """How many weights a checkpoint holds: the adapter's where there is one; a tied output matrix counts once."""
+    return sum(p.numel() for p in setup.policy.saved)
 
 
 def rows_at_once(setup: Setup) -> int:
     """Responses that are sampled at once in training."""
     rollout = setup.config.rollout
-    return min(rollout.batch, rollout.groups * rollout.group_size)
+    return min(rollout.batch or ROWS, rollout.groups * rollout.group_size)
 
 
 def short_decode(setup: Setup, prompt: Sequence[int]) -> tuple[float, int, int]:

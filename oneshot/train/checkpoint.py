@@ -1,10 +1,10 @@
 """Checkpoints: plain Hugging Face folders, and the states from which a run continues to the bit.
 
-A save writes `checkpoints/checkpoint-N` first, then `checkpoints/last_state` (optimiser moments and counters), which
-names the checkpoint it belongs to; what was `last_state` before becomes `previous_state`. Each folder is filled beside
-its place, sealed with checksums and renamed, so a kill at any point leaves whole folders only. `restore` takes the
-newer state that is whole with its checkpoint. There is no random state to save: every random number is keyed by
-(seed, step, sample).
+A save writes `checkpoints/checkpoint-N` first, then `checkpoints/last_state` (moments and counters, and the critic if
+there is one), which names the checkpoint it belongs to; what was `last_state` before becomes `previous_state`. Float32
+masters are the checkpoint's weights. Each folder is filled beside its place, sealed with checksums and renamed, so a
+kill at any point leaves whole folders only. `restore` takes the newer state that is whole with its checkpoint. There is
+no random state to save: every random number is keyed by (seed, step, sample).
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from oneshot.record import RunFolder
 from oneshot.train.learner import Learner
 from oneshot.train.weights import check_moments, load_weights
 
+CRITIC = "critic.pt"
 DAMAGED = ".damaged"
 """Ending of a folder that was found damaged and set aside."""
 
@@ -59,26 +60,20 @@ class Checkpoints:
         self.say: Callable[[str], None] = lambda text: None
         """Told in a sentence when something damaged was passed over."""
 
-    def bytes_needed(self, learner: Learner) -> int:
-        """Disk that the checkpoints may still come to take, beside what they take already.
-
-        At most there are `keep` checkpoints and one being written, and two states (each of two moments a trained
-        number): the older state goes before a third one is written.
-        """
-        weights: int = sum(p.numel() * p.element_size() for p in learner.policy.model.parameters())
-        moments: int = 2 * sum(p.numel() * p.element_size() for p in learner.parameters)
-        most = weights * (self.keep + 1) + (2 * moments if self.optimizer else 0)
-        there = [path for path in self.run.checkpoints_dir.rglob("*") if DAMAGED not in path.parent.name]
-        return max(0, most - sum(path.stat().st_size for path in there if path.is_file()))
-
     def save(self, step: int, learner: Learner, curriculum: Curriculum, history: History) -> Path:
         """Write checkpoint-`step` (steps done) and the state to continue from; prune old checkpoints."""
         if step == self.last_saved:
             return self.run.checkpoint_dir(step)
-        policies.save(learner.policy, self.run.checkpoint_dir(step))
+        with learner.optimizer.precise():
+            policies.save(learner.policy, self.run.checkpoint_dir(step))
         history.save(self.run.history_path)
         if self.optimizer:
-            state = {"step": step, "version": learner.version, "curriculum": curriculum.state_dict()}
+            state = {
+                "step": step,
+                "version": learner.version,
+                "batches": learner.batches,
+                "curriculum": curriculum.state_dict(),
+            }
             self._write_state(state, learner)
         self.last_saved = step
         self._prune(step)
@@ -106,6 +101,8 @@ class Checkpoints:
         made = Path(tempfile.mkdtemp(prefix=".last_state-", dir=target.parent))
         try:
             torch.save(learner.optimizer.state_dict(), made / "optimizer.pt")
+            if learner.critic is not None:
+                torch.save(learner.critic.state_dict(), made / CRITIC)
             (made / "state.json").write_text(json.dumps(state))
             folders.seal(made)
             if target.exists():
@@ -159,10 +156,15 @@ class Checkpoints:
     def _load(self, state: dict[str, Any], learner: Learner, checkpoint: Path) -> None:
         place = self.run.last_state_dir
         moments = torch.load(place / "optimizer.pt", map_location="cpu", weights_only=True)
-        load_weights(learner.policy.model, checkpoint)
+        critic = {} if learner.critic is None else learner.critic.read(place / CRITIC, learner.policy.model)
+        with learner.optimizer.precise():
+            load_weights(learner.policy.model, checkpoint)
         check_moments(learner.policy.model, learner.parameters, moments, place)
         learner.optimizer.load_state_dict(moments)
+        if learner.critic is not None:
+            learner.critic.load_state_dict(critic)
         learner.version = int(state["version"])
+        learner.batches = int(state.get("batches", state["step"]))
 
     def _whole(self) -> dict[str, Any]:
         """What the newest state says that is as it was written, as its checkpoint is; it then is `last_state`.

@@ -1,203 +1,234 @@
-"""The learner: the only code that calls backward.
+"""The learner: the only code that calls backward, the critic's part and measurements aside.
 
-It shares the policy's weights with the sampler. A step scores the batch (old and reference log-probs, only what the
-algorithm needs), then updates: every micro-batch adds its part of one plain sum, then clip and AdamW. On CUDA this
-code has not run yet (float32 master weights with a bf16 working copy come with the training engine).
+It shares the policy's weights with the sampler. A step scores the batch (old and reference log-probs, values, only
+what the algorithm needs), then updates: every micro-batch adds its part of one plain sum, then clip and AdamW. On CUDA
+this code has not run with float32 masters yet.
 """
 
 from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from statistics import fmean
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from oneshot.algos.algorithm import Algorithm, Terms, policy_loss, weights
-from oneshot.algos.credit import spread_before_whitening
-from oneshot.model.logprobs import logprob_and_entropy
+from oneshot.algos.algorithm import Algorithm, Terms, policy_loss, terms_of, weights
+from oneshot.algos.credit import returns_of, spread_before_whitening
+from oneshot.algos.values import explained_variance
+from oneshot.data.minibatches import mini_batches, order
+from oneshot.model.logprobs import Head, logprob_and_entropy
 from oneshot.model.policy import Policy
+from oneshot.train.critic import Critic
+from oneshot.train.forward import moved, placed, states
+from oneshot.train.optimizer import AdamWSettings, Masters, Optimizer
+from oneshot.train.term_norms import TermNorms
 from oneshot.types import MicroBatch, TokenBatch
 
+__all__ = ["AdamWSettings", "Learner"]
 
-@dataclass(frozen=True, kw_only=True)
-class AdamWSettings:
-    """AdamW with linear warm-up to a constant learning rate, and a global gradient-norm limit (0: none)."""
-
-    lr: float
-    warmup: int = 0
-    weight_decay: float = 0.01
-    betas: tuple[float, float] = (0.9, 0.999)
-    eps: float = 1e-8
-    grad_clip: float = 1.0
+MUST_BE_FINITE = ("loss", "grad_norm", "value/loss", "value/grad_norm")
 
 
 class Learner:
-    """Policy + optimiser. `version` counts optimiser steps."""
+    """Policy, critic where there is one, and their optimisers. `version` counts the policy's optimiser steps."""
 
-    def __init__(self, policy: Policy, algorithm: Algorithm, settings: AdamWSettings, *, temperature: float) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        algorithm: Algorithm,
+        settings: AdamWSettings,
+        *,
+        temperature: float,
+        seed: int = 0,
+        masters: Masters | None = None,
+        term_norms_every: int = 0,
+    ) -> None:
         self.policy = policy
         self.algorithm = algorithm
         self.settings = settings
         self.temperature = temperature
+        self.seed = seed
+        self.term_norms_every = term_norms_every
         self.version = 0
+        self.head: Head = logprob_and_entropy
+        """What computes log-probs and entropies; another one where this was found to be wrong."""
+        self.batches = 0
+        """Rollout batches done, dropped ones too: the place in every schedule."""
         self.check: Callable[[], None] = lambda: None
         """Called where a step may be given up: before each micro-batch, and before a batch's first optimiser step."""
         self.intact = True
-        """Whether weights and moments are those of the last finished step; not so while the optimiser steps."""
+        """Whether all weights and moments are those of the last finished step; not so while an optimiser steps."""
         self.reference: nn.Module | None = None
-        if "reference" in algorithm.needs:
+        if "reference" in algorithm.needs and not policy.adapted:
             # KL, in the loss or in the reward, needs the initial weights for the whole run.
             self.reference = copy.deepcopy(policy.model).requires_grad_(False)
         self.parameters = [p for p in policy.model.parameters() if p.requires_grad]
-        self.optimizer = torch.optim.AdamW(
-            self.parameters,
-            lr=settings.lr,
-            betas=settings.betas,
-            eps=settings.eps,
-            weight_decay=settings.weight_decay,
-            fused=True,
-        )
+        self.optimizer = Optimizer(self.parameters, settings, masters=masters)
+        self.critic: Critic | None = None
+        if algorithm.critic is not None:
+            self.critic = Critic(policy, algorithm.critic, settings, masters=masters)
+
+    @property
+    def optimizers(self) -> list[Optimizer]:
+        """The policy's, and the critic's."""
+        return [self.optimizer] if self.critic is None else [self.optimizer, self.critic.optimizer]
+
+    def release(self) -> None:
+        """Let go of all gradients."""
+        for optimizer in self.optimizers:
+            optimizer.zero()
 
     def score(self, batch: TokenBatch, needs: frozenset[str]) -> TokenBatch:
-        """The batch where the weights are, with `reference` and `old` log-probs [B, T] where asked for; no gradient."""
-        batch = _moved(batch, self.policy.device)
+        """The batch where the weights are, with what is asked for, [B, T] each and without gradient.
+
+        Of `reference` and `old` log-probs and the critic's `values`.
+        """
+        batch = moved(batch, self.policy.device)
         with torch.no_grad():
             if "reference" in needs:
-                assert self.reference is not None, "the learner's own algorithm needs no reference"
-                batch = replace(batch, reference_logp_BT=self._scored(batch, self.reference))
+                with self._initial() as model:
+                    batch = replace(batch, reference_logp_BT=self._scored(batch, model))
             if "old" in needs:
                 batch = replace(batch, old_logp_BT=self._scored(batch, self.policy.model))
+            if "values" in needs:
+                assert self.critic is not None, "the learner's own algorithm has no critic"
+                batch = replace(batch, values_BT=self.critic.values(batch, self._may_stop))
         return batch
 
     def update(self, batch: TokenBatch, advantages: Tensor) -> dict[str, float]:
-        """`algorithm.updates` optimiser steps on one batch; advantages are [B] or [B, T].
+        """`algorithm.steps_a_batch` optimiser steps on one batch; advantages are [B] or [B, T].
 
-        Returns the metrics of the last, except `mismatch/logprob`, which compares the sampler with the untouched
-        weights of the first.
+        Returns the metrics of the last pass, means over its mini-batches where there are more than one; of the step
+        that was dropped, if one was: then the batch ends there, since the same weights would give the same again.
         """
-        batch, advantages = _moved(batch, self.policy.device), advantages.to(self.policy.device)
-        algorithm = self.algorithm.at(self.version // self.algorithm.updates)
+        batch, advantages = moved(batch, self.policy.device), advantages.to(self.policy.device)
+        algorithm = self.algorithm.at(self.batches)
         advantage_BT = advantages[:, None].expand(batch.shape) if advantages.dim() == 1 else advantages
-        metrics: dict[str, float] = {}
-        for update in range(algorithm.updates):
-            seen = self._step(algorithm, batch, advantage_BT)
-            if update:
-                seen["mismatch/logprob"] = metrics["mismatch/logprob"]
-            metrics = seen
-            if seen["dropped"]:
-                break  # the same weights would give the same again
+        more = self._batch_metrics(batch)
+        if self.critic is not None:
+            batch = replace(batch, returns_BT=returns_of(algorithm.credit, batch))
+        parts, seen = mini_batches(batch), list[dict[str, float]]()
+        passes = [order(self.seed, self.batches, number, len(parts)) for number in range(algorithm.updates)]
+        for number, part in enumerate(part for each in passes for part in each):
+            rows, mini = parts[part]
+            rate = self.settings.rate(self.batches * algorithm.steps_a_batch + number)
+            seen.append(self._step(algorithm, mini, advantage_BT[rows], rate))
+            if seen[-1]["dropped"]:
+                break
         self.intact = True
-        spread = spread_before_whitening(algorithm.credit, batch)
-        return metrics if spread is None else {**metrics, "adv_std": spread}
+        self.batches += 1
+        return {**_means(seen[-1:] if seen[-1]["dropped"] else seen[-len(parts) :]), **more}
 
-    def _step(self, algorithm: Algorithm, batch: TokenBatch, advantage_BT: Tensor) -> dict[str, float]:
+    def _step(self, algorithm: Algorithm, batch: TokenBatch, advantage_BT: Tensor, rate: float) -> dict[str, float]:
         """One optimiser step: accumulate over micro-batches, clip, AdamW.
 
-        Where loss or gradient is not finite nothing is changed, and the metric `dropped` is 1.
+        Where a loss or a gradient, the critic's too, is not finite nothing is changed, and the metric `dropped` is 1.
         """
         policy_weight_BT, token_weight_BT = weights(algorithm, batch)
+        shared_BT = (advantage_BT, policy_weight_BT, token_weight_BT)
         sums: dict[str, float] = {"entropy_coef": algorithm.entropy}
-        self.optimizer.zero_grad(set_to_none=True)
-        for micro, logp_BT, entropy_BT, entropy1_BT in self._forward(batch, self.policy.model):
-            rows = list(micro.rows)
-            terms = Terms(
-                logp_BT=logp_BT,
-                entropy_BT=entropy_BT,
-                mask_BT=batch.mask_BT[rows],
-                policy_weight_BT=policy_weight_BT[rows],
-                token_weight_BT=token_weight_BT[rows],
-                advantage_BT=advantage_BT[rows],
-                old_logp_BT=None if batch.old_logp_BT is None else batch.old_logp_BT[rows],
-                reference_logp_BT=None if batch.reference_logp_BT is None else batch.reference_logp_BT[rows],
-                sampler_logp_BT=batch.sampler_logp_BT[rows],
-            )
-            loss, parts = policy_loss(algorithm, terms)
-            loss.backward()
-            seen = {"loss": loss.detach(), **parts, **_diagnostics(terms, entropy1_BT, batch.sampler_logp_BT[rows])}
-            for name, value in seen.items():
-                sums[name] = sums.get(name, 0.0) + float(value)
-        sums["grad_norm"] = self._clip()
-        if not (math.isfinite(sums["loss"]) and math.isfinite(sums["grad_norm"])):
-            self.optimizer.zero_grad(set_to_none=True)
+        apart = TermNorms(self.parameters) if self._measures_terms() else None
+        self.release()
+        with self.optimizer.accumulating():
+            for micro, hidden_NH, logp_BT, entropy_BT, entropy1_BT in self._forward(batch, self.policy.model):
+                terms = terms_of(batch, micro.rows, shared_BT, logp_BT=logp_BT, entropy_BT=entropy_BT)
+                if apart is not None:
+                    apart.add(algorithm, terms)
+                loss, parts = policy_loss(algorithm, terms)
+                loss.backward()
+                seen = {"loss": loss.detach(), **parts, **_diagnostics(terms, entropy1_BT)}
+                if self.critic is not None:
+                    seen |= self.critic.learn(micro, hidden_NH.detach(), batch, token_weight_BT)
+                for name, value in seen.items():
+                    sums[name] = sums.get(name, 0.0) + float(value)
+        sums["grad_norm"] = self.optimizer.clip()
+        if self.critic is not None:
+            sums["value/grad_norm"] = self.critic.optimizer.clip()
+        if apart is not None:
+            sums |= apart.norms()
+        if not all(math.isfinite(sums.get(name, 0.0)) for name in MUST_BE_FINITE):
+            self.release()
             return {**sums, "learning_rate": 0.0, "update_norm": 0.0, "dropped": 1.0}
         self._may_stop()
         self.intact, sums["dropped"] = False, 0.0
-        sums["learning_rate"] = self._learning_rate()
-        before = [p.detach().clone() for p in self.parameters]
-        self.optimizer.step()
-        sums["update_norm"] = _distance(self.parameters, before)
+        sums["learning_rate"], sums["update_norm"] = rate, self.optimizer.step(rate)
+        if self.critic is not None:
+            sums["value/update_norm"] = self.critic.optimizer.step()
         self.version += 1
         return sums
 
-    def _forward(self, batch: TokenBatch, model: Any) -> Iterator[tuple[MicroBatch, Tensor, Tensor, Tensor]]:
-        """Per micro-batch: log p, entropy at the sampling temperature and at 1, each [b, T] with 0 outside the mask."""
+    def _forward(self, batch: TokenBatch, model: Any) -> Iterator[tuple[MicroBatch, Tensor, Tensor, Tensor, Tensor]]:
+        """Per micro-batch: hidden states [N, H]; log p, entropy at the sampling temperature and at 1, each [b, T]."""
         decoder, head_VH = model.get_decoder(), model.get_output_embeddings().weight
         device = head_VH.device
         for micro in batch.micro:
             self._may_stop()
-            out = decoder(
-                input_ids=micro.input_ids.to(device),
-                # Always the explicit 4-D mask: restarting positions could be read as packed sequences otherwise.
-                attention_mask=micro.mask.to(device),
-                position_ids=micro.position_ids.to(device),
-                use_cache=False,
-            )
-            hidden_NH = out.last_hidden_state.flatten(0, 1)[micro.predict_N.to(device)]
-            flat = logprob_and_entropy(hidden_NH, head_VH, micro.target_N.to(device), self.temperature)
-            where = (micro.row_N.to(device), micro.col_N.to(device))
-            zeros_BT = flat[0].new_zeros(len(micro.rows), batch.shape[1])
-            logp_BT, entropy_BT, entropy1_BT = (zeros_BT.index_put(where, values_N) for values_N in flat)
-            yield micro, logp_BT, entropy_BT, entropy1_BT
+            hidden_NH = states(decoder, micro, device)
+            flat = self.head(hidden_NH, head_VH, micro.target_N.to(device), self.temperature)
+            logp_BT, entropy_BT, entropy1_BT = (placed(values_N, micro, batch.shape[1]) for values_N in flat)
+            yield micro, hidden_NH, logp_BT, entropy_BT, entropy1_BT
 
     def _scored(self, batch: TokenBatch, model: Any) -> Tensor:
-        parts = [(list(micro.rows), logp_BT) for micro, logp_BT, _, _ in self._forward(batch, model)]
+        parts = [(list(micro.rows), logp_BT) for micro, _, logp_BT, _, _ in self._forward(batch, model)]
         scored_BT = parts[0][1].new_zeros(batch.shape)
         for rows, logp_BT in parts:
             scored_BT[rows] = logp_BT
         return scored_BT
 
+    @contextmanager
+    def _initial(self) -> Iterator[Any]:
+        """The model with the weights that the run began with."""
+        if self.policy.adapted:
+            with self.policy.initial() as model:
+                yield model
+        else:
+            assert self.reference is not None, "the learner's own algorithm needs no reference"
+            yield self.reference
+
+    def _batch_metrics(self, batch: TokenBatch) -> dict[str, float]:
+        """What is known of a scored batch before any step: the advantages' spread, how well the critic knew."""
+        found = {"adv_std": spread_before_whitening(self.algorithm.credit, batch)}
+        if self.critic is not None:
+            assert batch.values_BT is not None, "the critic has scored the batch"
+            returns_BT = returns_of(self.algorithm.credit, batch)
+            found["value/explained_variance"] = explained_variance(batch.values_BT, returns_BT, batch.mask_BT)
+        return {name: value for name, value in found.items() if value is not None}
+
+    def _measures_terms(self) -> bool:
+        return self.term_norms_every > 0 and self.batches % self.term_norms_every == 0
+
     def _may_stop(self) -> None:
         if self.intact:
             self.check()
 
-    def _clip(self) -> float:
-        limit = self.settings.grad_clip or float("inf")
-        return float(torch.nn.utils.clip_grad_norm_(self.parameters, limit))
 
-    def _learning_rate(self) -> float:
-        """Set and return this step's learning rate: linear warm-up over `warmup` steps, then constant."""
-        lr = self.settings.lr * min(1.0, (self.version + 1) / max(self.settings.warmup, 1))
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr
-        return lr
-
-
-def _moved(batch: TokenBatch, device: torch.device) -> TokenBatch:
-    """The batch with its own tensors where the weights are; micro-batches move one by one."""
-    tensors: dict[str, Any] = {
-        f.name: value for f in fields(batch) if isinstance(value := getattr(batch, f.name), Tensor)
+def _means(seen: Sequence[dict[str, float]]) -> dict[str, float]:
+    """One step's metrics as they are; of more, their means, and the last one's learning rate."""
+    if len(seen) == 1:
+        return seen[0]
+    return {name: fmean(each[name] for each in seen) for name in seen[-1]} | {
+        "learning_rate": seen[-1]["learning_rate"]
     }
-    return replace(batch, **{name: tensor.to(device) for name, tensor in tensors.items()})
 
 
-def _diagnostics(terms: Terms, entropy1_BT: Tensor, sampler_logp_BT: Tensor) -> dict[str, Tensor]:
-    """Token means of what is watched but not optimised, as sums over these rows."""
+def _diagnostics(terms: Terms, entropy1_BT: Tensor) -> dict[str, Tensor]:
+    """Token means of what is watched but not optimised, as sums over these rows.
+
+    The sampler is compared with the weights that sampled: later in a batch those are the old log-probs.
+    """
+    assert terms.sampler_logp_BT is not None, "packing always has them"
     with torch.no_grad():
         weight_BT, logp_BT = terms.token_weight_BT, terms.logp_BT
         old_BT = logp_BT if terms.old_logp_BT is None else terms.old_logp_BT
         ratio_BT = (logp_BT - old_BT).exp()
         return {
             "entropy_t1": (weight_BT * entropy1_BT).sum(),
-            "mismatch/logprob": (weight_BT * (logp_BT - sampler_logp_BT).abs()).sum(),
+            "mismatch/logprob": (weight_BT * (old_BT - terms.sampler_logp_BT).abs()).sum(),
             "ratio/mean": (weight_BT * ratio_BT).sum(),
         }
-
-
-def _distance(after: list[nn.Parameter], before: list[Tensor]) -> float:
-    """L2 norm of the change of all parameters; overwrites `before`."""
-    norms = [torch.linalg.vector_norm(b.sub_(a.detach())) for a, b in zip(after, before, strict=True)]
-    return float(torch.stack(norms).double().square().sum().sqrt())

@@ -131,9 +131,11 @@ def test_an_unknown_algorithm_grader_flag_and_verb(train: OneShot, oneshot: OneS
     assert (told.code, told.err) == (
         2,
         "E102 unknown algorithm 'drgrpo'. Did you mean 'dr_grpo'? "
-        "Known: cispo, dapo, dr_grpo, grpo, gspo, max_rl, reinforce_pp, rloo.\n",
+        "Known: cispo, dapo, dr_grpo, grpo, gspo, max_rl, ppo, reinforce_pp, rloo.\n",
     )
-    assert "Known: cispo, dapo, dr_grpo, grpo, gspo, max_rl, reinforce_pp, rloo." in train("--algorithm", "maxrl").err
+    assert (
+        "Known: cispo, dapo, dr_grpo, grpo, gspo, max_rl, ppo, reinforce_pp, rloo." in train("--algorithm", "maxrl").err
+    )
     assert "Did you mean 'math'?" in train("--reward", "maths").err
     assert "Did you mean 'clip_low'?" in train("--algorithm.clip-lo", "0.1").err
     check(train("--stepz", "3"), 2, "E101", "'--stepz'", "Did you mean '--steps'?")

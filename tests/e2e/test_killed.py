@@ -27,8 +27,9 @@ STEPS = 24
 class Forker:
     """Starts commands and waits for their end."""
 
-    def __init__(self, folder: Path, root: Path) -> None:
-        environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1", "ONESHOT_HOME": str(folder)}
+    def __init__(self, folder: Path, root: Path, *, home: Path | None = None) -> None:
+        own = {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1", "ONESHOT_HOME": str(home or folder)}
+        environment = {**os.environ, **own}
         self.errors = open(folder / "stderr", "w+")  # noqa: SIM115 closed below
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.e2e.forker"],
@@ -83,9 +84,9 @@ def saving(run: Path) -> bool:
     return any((run / "checkpoints").glob(".*"))
 
 
-def wait_for(seen: Callable[[], bool], pid: int) -> None:
+def wait_for(seen: Callable[[], bool], pid: int, *, seconds: float = 30) -> None:
     """Until `seen`, or until the process has ended."""
-    until = time.monotonic() + 30
+    until = time.monotonic() + seconds
     while not seen() and time.monotonic() < until and Path(f"/proc/{pid}").exists():
         time.sleep(0.0005)
 
@@ -100,12 +101,12 @@ def kill_once(forker: Forker, run: RunFolder, kind: int, rng: random.Random) -> 
     """Resume the run and kill it: before a call that changes the disk, inside a save, or at any time."""
     argv = ["train", "--resume", str(run.path), "--yes"]
     # What an attempt does before it saves for the first time takes about 30 of these calls, a save about 60.
-    pid = forker.start(argv, die_at=rng.randrange(1, 200) if kind == 0 else 0)
+    pid = forker.start(argv, die_at=rng.randrange(1, 150) if kind == 0 else 0)
     if kind == 1:
         wait_for(lambda: saving(run.path), pid)
         time.sleep(rng.uniform(0, 0.02))
     elif kind == 2:
-        time.sleep(rng.uniform(0.05, 1.5))
+        time.sleep(rng.uniform(0.02, 0.7))
     if kind:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
@@ -155,7 +156,7 @@ def test_killed_at_many_moments(forker: Forker, tiny: Path, tmp_path: Path) -> N
     assert forker.end() == 0, forker.said()
     whole = RunFolder.open("latest", tmp_path / "whole")
     rng, kills, inside, runs = random.Random(0), 0, 0, 0
-    while kills < 20 and runs < 4:  # a fast machine may end a run before it was killed often enough
+    while kills < 20 and runs < 8:  # a fast machine may end a run before it was killed often enough
         out = tmp_path / f"killed-{runs}"
         run, killed, saving_then = killed_until_done(forker, words(tiny, out), out, rng)
         assert_alike(run, whole)

@@ -7,6 +7,7 @@ import resource
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -143,6 +144,20 @@ def test_a_disk_that_fills_during_a_save(
     told = resume(oneshot, run)
     assert told.code == 0, told.err
     assert to_the_byte(run) == to_the_byte(train("--steps", "4", *SAME).run)
+
+
+def test_a_disk_without_room_is_told_before_a_resumed_run_begins(
+    train: OneShot, oneshot: OneShot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = train("--steps", "2", *SAME, "--save.every", "1").run
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=10_000))
+        told = resume(oneshot, run, "--steps", "40", "--save.keep", "30")
+    assert told.code == 3
+    assert f"E202 {run.path} needs up to " in told.err
+    assert "try: --save.keep 1\n" in told.err
+    assert (len(run.metrics()), run.checkpoints()) == (2, [1, 2])
+    assert resume(oneshot, run, "--steps", "4").code == 0
 
 
 def test_a_damaged_checkpoint_is_passed_over_and_said(train: OneShot, oneshot: OneShot) -> None:

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from oneshot.errors import UsageError
+from oneshot.errors import MachineError, UsageError
 from oneshot.history import History
 from oneshot.types import Completion, Group, Problem, Verdict
+from tests.parts import files_of_at_most
 
 
 def group(problem_id: str, answers: list[str | None], right: str = "7", reward: float | None = None) -> Group:
@@ -111,3 +112,101 @@ def test_unusable_files(tmp_path: Path, text: str | None, says: str) -> None:
     with pytest.raises(UsageError, match=says) as caught:
         History.load(path)
     assert caught.value.code == "E106"
+
+
+def test_visits_of_some_steps_in_order() -> None:
+    history = History()
+    for step in (4, 0, 2):
+        history.observe(step, [group("b", ["7"]), group("a", ["8", "7"])])
+    assert [(v.step, v.problem_id, v.accuracy) for v in history.visits(0, 4)] == [
+        (0, "b", 1.0), (0, "a", 0.5), (2, "b", 1.0), (2, "a", 0.5)
+    ]  # fmt: skip
+    assert list(history.visits(3, 4)) == []
+    assert [v.row() for v in history.visits(0, 5)] == history.rows()
+
+
+def test_a_replaced_step_is_replaced_everywhere(tmp_path: Path) -> None:
+    history = History()
+    for step in range(3):
+        history.observe(step, [group("a", ["7"]), group("b", ["7"])])
+    history.save(tmp_path / "history.jsonl")
+    history.observe(1, [group("a", ["8"])])
+    assert history.accuracy("a") == [1.0, 0.0, 1.0]
+    assert history.accuracy("b") == [1.0, 1.0]
+    history.save(tmp_path / "history.jsonl")
+    assert History.load(tmp_path / "history.jsonl").rows() == history.rows()
+
+
+def test_a_later_save_adds_to_the_file_and_gives_the_same_bytes(tmp_path: Path) -> None:
+    often, once = History(), History()
+    inodes: set[int] = set()
+    for step in range(6):
+        groups = [group("a", ["7", None]), group("b", [str(step), "7"])]
+        often.observe(step, groups)
+        once.observe(step, groups)
+        if step % 2:
+            often.save(tmp_path / "often.jsonl")
+            inodes.add((tmp_path / "often.jsonl").stat().st_ino)
+    often.save(tmp_path / "often.jsonl")  # nothing is new
+    once.save(tmp_path / "once.jsonl")
+    assert len(inodes) == 1  # a file that is written anew is another one
+    assert (tmp_path / "often.jsonl").read_bytes() == (tmp_path / "once.jsonl").read_bytes()
+
+
+@pytest.mark.parametrize("change", ["gone", "longer", "another"])
+def test_a_file_that_somebody_changed_is_written_whole(tmp_path: Path, change: str) -> None:
+    path = tmp_path / "history.jsonl"
+    history = History()
+    history.observe(0, [group("a", ["7"])])
+    history.save(path)
+    history.observe(1, [group("a", ["7"])])
+    if change == "gone":
+        path.unlink()
+    elif change == "longer":
+        path.write_text(path.read_text() + '{"half')
+    else:
+        path = tmp_path / "copy.jsonl"
+    history.save(path)
+    assert History.load(path).rows() == history.rows()
+
+
+def test_a_kill_while_adding_leaves_whole_rows(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    history = History()
+    for step in range(3):
+        history.observe(step, [group("a", ["7"])])
+    history.save(path)
+    data = path.read_bytes()
+    for end in range(len(data) - 60, len(data)):
+        path.write_bytes(data[:end])
+        left = History.load(path)
+        assert left.rows() == history.rows()[: len(left.rows())]
+        assert 2 <= len(left.rows()) <= 3
+
+
+def test_a_full_disk_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    history = History()
+    history.observe(0, [group("a", ["7"] * 3)])
+    history.save(path)
+    before = path.read_bytes()
+    history.observe(1, [group("a", [f"answer {i}" for i in range(50)])])
+    with files_of_at_most(len(before) + 100), pytest.raises(MachineError) as caught:
+        history.save(path)
+    assert caught.value.code == "E202"
+    assert path.read_bytes() == before
+    history.save(path)  # there is room again
+    assert History.load(path).rows() == history.rows()
+
+
+def test_loading_a_state_forgets_the_file(tmp_path: Path) -> None:
+    """As a resumed run does: what was saved later than the state is not taken for saved."""
+    path = tmp_path / "history.jsonl"
+    history = History()
+    for step in range(4):
+        history.observe(step, [group("a", ["7"])])
+    history.save(path)
+    history.load_state_dict(History.load(path, before=2).state_dict())
+    history.observe(2, [group("b", ["8"])])
+    history.save(path)
+    assert [(row["step"], row["problem_id"]) for row in History.load(path).rows()] == [(0, "a"), (1, "a"), (2, "b")]

@@ -57,8 +57,16 @@ def test_provably_identical_means_equal_gradients_and_the_other_way(one: str, ot
 
 
 def test_more_updates_are_left_as_they_are() -> None:
-    twice = configured(VARIANTS["grpo"], {"updates": 2})
-    assert at_one_update(twice) == twice != at_one_update(configured(VARIANTS["dapo"], {"updates": 2}))
+    for more in ({"updates": 2}, {"minibatches": 2}):
+        twice = configured(VARIANTS["grpo"], more)
+        assert at_one_update(twice) == twice != at_one_update(configured(VARIANTS["dapo"], more))
+
+
+def test_at_one_update_a_value_limit_does_nothing_and_a_critic_s_rate_does() -> None:
+    one, other, faster = (
+        ALGORITHMS.build("ppo", options) for options in ({}, {"value_clip": 0.1, "clip_low": 0.3}, {"critic_lr": 1e-3})
+    )
+    assert at_one_update(one) == at_one_update(other) != at_one_update(faster)
 
 
 def test_rho_k3_is_not_k3_even_at_one_update() -> None:
@@ -79,6 +87,9 @@ def test_rho_k3_is_not_k3_even_at_one_update() -> None:
         ("rloo", {"kl": 0.1}, ("clip_low", "clip_high")),
         ("cispo", {"kl": 0.1}, ("clip_high",)),
         ("max_rl", {"kl": 0.1}, ()),
+        ("ppo", {"kl": 0.1}, ("clip_low", "clip_high", "value_clip")),
+        ("ppo", {"kl": 0.1, "minibatches": 2}, ()),
+        ("grpo", {"kl": 0.1, "minibatches": 2}, ()),
         ("grpo", {"kl": 0.1, "policy": 0.0, "updates": 4}, ("clip_low", "clip_high", "weighting")),
         ("max_rl", {"policy": 0.0, "importance_cap": 2.0}, ("weighting", "importance_cap", "kl_kind")),
     ],

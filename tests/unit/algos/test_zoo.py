@@ -23,6 +23,7 @@ COMPOSITIONS = {
     "gspo": (credit.z_scored, surrogate.per_sequence(3e-4, 4e-4), weighting.sequence_mean),
     "cispo": (credit.z_scored, surrogate.cispo(high=4.0), weighting.token_mean),
     "max_rl": (credit.relative_to_mean, surrogate.reinforce, weighting.token_mean),
+    "ppo": (credit.gae(1.0, 1.0), surrogate.clipped(0.2, 0.2), weighting.token_mean),
 }
 
 
@@ -30,7 +31,8 @@ COMPOSITIONS = {
 def test_compositions(name: str) -> None:
     found = ALGORITHMS.build(name)
     assert (found.credit, found.surrogate, found.weighting) == COMPOSITIONS[name]
-    assert (found.policy, found.kl, found.entropy, found.updates) == (1.0, 0.0, 0.0, 1)
+    assert (found.policy, found.kl, found.entropy, found.updates, found.minibatches) == (1.0, 0.0, 0.0, 1, 1)
+    assert (found.critic is not None) is (name == "ppo") is ("values" in found.needs)
 
 
 @pytest.mark.parametrize("name", ALGORITHMS.names())
@@ -58,10 +60,11 @@ ADVANTAGES = {
     "gspo": (Z, REST),
     "cispo": (Z, REST),
     "max_rl": (7.0, -1.0),
+    "ppo": (0.85 / (20 / 19 * 0.1275) ** 0.5, -0.15 / (20 / 19 * 0.1275) ** 0.5),  # with values of 0
 }
 TOTAL = int(LENGTHS.sum())
 SHARES = {  # weight of a token, by its response's length
-    **dict.fromkeys(("grpo", "dapo", "cispo", "max_rl", "reinforce_pp"), lambda length: 1 / TOTAL),
+    **dict.fromkeys(("grpo", "dapo", "cispo", "max_rl", "reinforce_pp", "ppo"), lambda length: 1 / TOTAL),
     "dr_grpo": lambda length: 1 / (8 * toy.LIMIT),
     "rloo": lambda length: 1 / 8,
     "gspo": lambda length: 1 / (8 * length),
@@ -73,6 +76,7 @@ def test_one_right_of_eight_at_unequal_lengths_by_hand(name: str) -> None:
     """r = (1, 0⁷), one update: the slope of each token's log p is −weight × advantage, whatever the surrogate."""
     assert tuple(LENGTHS.tolist()) == toy.LENGTHS
     scored, algorithm = toy.on_policy(toy.batch()), ALGORITHMS.build(name)
+    scored = replace(scored, values_BT=torch.zeros(scored.shape, dtype=torch.float64))
     terms = toy.terms_of(algorithm, scored, toy.START)
     leaf = terms.logp_BT.clone().requires_grad_()
     loss, _ = policy_loss(algorithm, replace(terms, logp_BT=leaf))
@@ -83,7 +87,7 @@ def test_one_right_of_eight_at_unequal_lengths_by_hand(name: str) -> None:
         assert slope_BT[row].tolist() == pytest.approx([expected] * length + [0.0] * (4 - length), abs=1e-6)
 
 
-@pytest.mark.parametrize("name", set(ALGORITHMS.names()) - {"reinforce_pp"})
+@pytest.mark.parametrize("name", sorted(set(ALGORITHMS.names()) - {"ppo"}))
 @pytest.mark.parametrize("rewards", [[0.0] * 8, [1.0] * 8])
 def test_a_group_of_equal_rewards_gives_no_gradient(name: str, rewards: list[float]) -> None:
     assert not toy.gradient_of(ALGORITHMS.build(name), toy.on_policy(toy.batch(rewards))).any()
@@ -101,7 +105,7 @@ def test_needs() -> None:
     algorithm = ALGORITHMS.build("grpo")
     assert algorithm.needs == frozenset()
     assert configured(algorithm, {"kl": 0.001}).needs == {"reference"}
-    assert configured(algorithm, {"updates": 2}).needs == {"old"}
+    assert configured(algorithm, {"updates": 2}).needs == configured(algorithm, {"minibatches": 2}).needs == {"old"}
     assert configured(algorithm, {"updates": 2, "kl": 0.1}).needs == {"old", "reference"}
 
 

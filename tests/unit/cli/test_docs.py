@@ -25,7 +25,7 @@ def docs() -> ModuleType:
 def test_pages_name_every_key_code_and_verb(docs: ModuleType) -> None:
     config, errors, cli = docs.config_page(), docs.errors_page(), docs.cli_page()
     assert all(f"| `{key.rpartition('.')[2]}` |" in config for key in KEYS)
-    assert "| `lr` | float | `5e-06` | Learning rate, constant after warm-up. |" in config
+    assert "| `lr` | float | `5e-06` | Learning rate after warm-up. |" in config
     assert all(f"| {code} |" in errors for code in CODES)
     assert "| E202 | `MachineError` | 3 | not enough disk space |" in errors
     assert "## oneshot eval MODEL\\|RUN" in cli or "## oneshot eval MODEL|RUN" in cli

@@ -199,7 +199,7 @@ def test_verb_help_shows_flags_and_settings(name: str, capsys: pytest.CaptureFix
 def test_help_shows_defaults_and_one_line_of_meaning() -> None:
     config = load([], {}, {"optim.lr": "3e-06"}).config
     text = " ".join(help_text("train", config).split())
-    assert "--optim.lr FLOAT Learning rate, constant after warm-up. (default: 3e-06)" in text
+    assert "--optim.lr FLOAT Learning rate after warm-up. (default: 3e-06)" in text
     assert "--rollout.group-size INT Responses per group;" in text
     assert "--algorithm.kl-kind STR" in text
     assert "options" not in [line.strip() for line in help_text("train", Config()).split("\n")]

@@ -180,7 +180,7 @@ def test_help_needs_no_other_word() -> None:
 
 def test_the_table_of_verbs_is_consistent() -> None:
     assert list(VERBS) == [
-        "demo", "doctor", "recipes", "plan", "check", "grade", "train", "eval", "regrade", "report",
+        "demo", "doctor", "recipes", "plan", "check", "grade", "select", "train", "eval", "regrade", "report",
     ]  # fmt: skip
     for name, verb in VERBS.items():
         assert verb.target.startswith("oneshot.stages.")

@@ -17,6 +17,7 @@ MODELS = {
     "paper/qwen2.5-math-1.5b-dsr-sub": "Qwen/Qwen2.5-Math-1.5B",
     "paper/qwen2.5-math-1.5b-entropy-only": "Qwen/Qwen2.5-Math-1.5B",
     PAPER: "Qwen/Qwen2.5-Math-1.5B",
+    "paper/qwen2.5-math-1.5b-ppo": "Qwen/Qwen2.5-Math-1.5B",
     "paper/qwen2.5-math-7b-pi1": "Qwen/Qwen2.5-Math-7B",
     "paper/r1-distill-qwen-1.5b-pi1": "deepseek-ai/DeepSeek-R1-Distill-Qwen-1.5B",
 }

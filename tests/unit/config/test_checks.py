@@ -31,6 +31,12 @@ def refused(files: list[Path], flags: dict[str, str]) -> OneshotError:
         ({"algorithm.kl_in_reward": "-1"}, "E103", "must be at least 0"),
         ({"algorithm.entropy_schedule": "sine"}, "E103", "must be one of: constant, linear, cosine"),
         ({"algorithm.importance_cap": "-1"}, "E103", "must be at least 0"),
+        ({"algorithm.minibatches": "0"}, "E103", "must be at least 1"),
+        ({"algorithm.minibatches": "5"}, "E105", "rollout.groups = 4 (default): a mini-batch is of whole groups"),
+        ({"optim.schedule": "step"}, "E103", "must be one of: constant, linear, cosine"),
+        ({"optim.lr_final": "-1"}, "E103", "must be at least 0"),
+        ({"optim.term_norms_every": "-1"}, "E103", "must be at least 0"),
+        ({"optim.masters": "false", "model.dtype": "bfloat16", "optim.lr": "9e-5"}, "E105", "from 0.0001 on it is"),
         ({"algorithm.weighting": "mean"}, "E103", "sequence_mean, fixed_length, per_row"),
         ({"save.name": "a/b"}, "E103", "one plain word"),
         ({"rollout.group_size": "1"}, "E105", "nothing to compare"),
@@ -55,6 +61,12 @@ def test_ranges_and_contradictions(flags: dict[str, str], code: str, said: str) 
 def test_single_responses_are_fine_where_nothing_is_compared() -> None:
     for name in ("ppo", "reinforce_pp"):
         assert load([], {}, {"rollout.group_size": "1", "algorithm.name": name}).config.rollout.group_size == 1
+
+
+@pytest.mark.parametrize("changes", [{"optim.lr": "1e-4"}, {"optim.lr": "0"}, {"model.dtype": "float32"}])
+def test_bfloat16_weights_may_be_trained_themselves_at_large_rates(changes: dict[str, str]) -> None:
+    config = load([], {}, {"optim.masters": "false", "model.dtype": "bfloat16", **changes}).config
+    assert not config.optim.masters
 
 
 def test_top_k_in_a_file_is_refused_with_its_line(tmp_path: Path) -> None:

@@ -36,6 +36,19 @@ def test_the_papers_recipe_is_the_papers() -> None:
     assert (config.save.every, config.evals.every, config.reward.name) == (20, 20, "paper-train")
 
 
+def test_the_papers_ppo_is_its_framework_s() -> None:
+    base, config = (
+        load([shipped_recipes()[f"paper/qwen2.5-math-1.5b-{name}"]], {}, {}).config for name in ("pi1", "ppo")
+    )
+    assert config.algorithm.name == "ppo"
+    assert config.algorithm.options == {
+        **base.algorithm.options, "gamma": 1.0, "lam": 1.0, "floor": 0.0, "critic": "model", "critic_lr": 1e-5,
+        "value_clip": 0.5,
+    }  # fmt: skip
+    assert (config.algorithm.kl, config.algorithm.kl_in_reward, config.algorithm.updates) == (0.001, 0.0, 1)
+    assert (config.rollout, config.optim) == (base.rollout, base.optim)
+
+
 PAPER = [name for name in shipped_recipes() if name.startswith("paper/")]
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from oneshot.data.packing import pack
+from oneshot.data.packing import attending, dense_mask, pack, tree_of
 from oneshot.types import Group, MicroBatch, TokenBatch
 from tests.parts import batch_of, group, grpo, learner_of, ragged_groups, tiny_policy
 
@@ -27,7 +27,8 @@ def test_packed_by_hand() -> None:
     assert micro.rows == (0, 1)
     assert micro.input_ids.tolist() == [[11, 12, 13, 21, 22, 31]]
     assert micro.position_ids.tolist() == [[0, 1, 2, 3, 4, 3]]
-    assert micro.mask.long().tolist() == [[[
+    assert micro.mask is None and micro.tree is not None
+    assert dense_mask(micro.tree, 6).long().tolist() == [[[
         [1, 0, 0, 0, 0, 0],
         [1, 1, 0, 0, 0, 0],
         [1, 1, 1, 0, 0, 0],
@@ -46,11 +47,45 @@ def test_padded_by_hand() -> None:
     micro = only(batch_of([group(0, PROMPT, [ONE, TWO], [1, 0])], packed=False))
     assert micro.input_ids.tolist() == [[11, 12, 13, 21, 22], [11, 12, 13, 31, 0]]
     assert micro.position_ids.tolist() == [[0, 1, 2, 3, 4]] * 2
+    assert micro.tree is None and micro.mask is not None
     assert micro.mask.shape == (2, 1, 5, 5)
     assert bool((micro.mask == torch.ones(5, 5).tril().bool()).all())
     assert micro.predict_N.tolist() == [2, 3, 7]
     assert micro.target_N.tolist() == [21, 22, 31]
     assert (micro.row_N.tolist(), micro.col_N.tolist()) == ([0, 0, 1], [0, 1, 0])
+
+
+def test_trees_by_hand() -> None:
+    """Equal responses are one block, in order; a response below three quarters of the longest begins another."""
+    equal = tree_of(3, [2, 2])
+    assert [block.tolist() for block in equal.blocks] == [[[3, 4], [5, 6]]]
+    assert equal.order_L is None
+    mixed = tree_of(1, [1, 4, 3])
+    assert [block.tolist() for block in mixed.blocks] == [[[2, 3, 4, 5], [6, 7, 8, 8]], [[1]]]
+    assert mixed.order_L is not None
+    assert mixed.order_L.tolist() == [0, 9, 1, 2, 3, 4, 5, 6, 7]  # the last place of [6, 7, 8, 8] is read by nobody
+
+
+@given(st.integers(1, 9), st.lists(st.integers(1, 12), min_size=1, max_size=8))
+def test_each_place_of_a_tree_is_computed_where_it_is_read(prompt: int, lengths: list[int]) -> None:
+    tree, length = tree_of(prompt, lengths), prompt + sum(lengths)
+    computed = [*range(prompt), *(place for block in tree.blocks for place in block.flatten().tolist())]
+    order = range(length) if tree.order_L is None else tree.order_L.tolist()
+    assert [computed[place] for place in order] == list(range(length))
+    assert all(block.shape[1] * 3 <= 4 * len(set(row.tolist())) for block in tree.blocks for row in block)
+
+
+def test_a_mask_goes_with_every_forward() -> None:
+    """Without one, transformers could read restarting positions as several sequences."""
+    groups, device = [group(0, PROMPT, [ONE, TWO], [1, 0])], torch.device("cpu")
+    packed, padded = only(batch_of(groups)), only(batch_of(groups, packed=False))
+    assert torch.equal(attending(padded, device, tree=True)["attention_mask"], padded.mask)
+    assert packed.tree is not None
+    assert torch.equal(attending(packed, device, tree=False)["attention_mask"], dense_mask(packed.tree, 6))
+    beside = attending(packed, device, tree=True)
+    assert beside["attention_mask"].shape == (1, 1, 6, 6)
+    assert not beside["attention_mask"].any()
+    assert beside["tree"].prompt == 3
 
 
 def test_the_batch_around_the_micro_batches() -> None:
@@ -117,7 +152,9 @@ def test_every_token_lands_once_and_no_response_is_split(
 def seen_by(micro: MicroBatch, place: Tensor) -> list[int]:
     """The tokens that the hidden state at a flat place may attend to, in order of their positions."""
     row, column = divmod(int(place), micro.input_ids.shape[1])
-    seen = micro.mask[row, 0, column]
+    mask = micro.mask if micro.tree is None else dense_mask(micro.tree, micro.input_ids.shape[1])
+    assert mask is not None
+    seen = mask[row, 0, column]
     order = micro.position_ids[row][seen].argsort()
     return [int(token) for token in micro.input_ids[row][seen][order]]
 

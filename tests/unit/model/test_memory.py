@@ -7,7 +7,15 @@ import pytest
 
 from oneshot.config.schema import AlgorithmConfig, Config, EvalsConfig, ModelConfig, OptimConfig, RolloutConfig
 from oneshot.errors import MachineError
-from oneshot.model.memory import CACHE_GROWTH, LOGIT_CHUNK, MIN_ROWS, RUNTIME, check_memory, forecast
+from oneshot.model.memory import (
+    CACHE_GROWTH,
+    LOGIT_CHUNK,
+    LOGIT_PIECES,
+    MIN_ROWS,
+    RUNTIME,
+    check_memory,
+    forecast,
+)
 from oneshot.model.shapes import TABLE, Shapes, shapes_of
 
 SMOL = TABLE["smollm2-135m"]
@@ -28,7 +36,7 @@ def test_by_hand() -> None:
         538_060_032,
     )
     assert plan.activations == 4 * 1024 * 30 * (6 * 576 + 5 * 576 + 4 * 1536 + 1024)
-    assert plan.logits == 256 * 49152 * 4 * 5 + 2 * 4 * 49152 * 576
+    assert plan.logits == (256 + 576) * 49152 * 4 + 8 * 2**20
     assert plan.kv_cache == 32 * (128 + 64 + 128) * 30 * 2 * 3 * 64 * 4
     assert plan.drawing == 32 * 49152 * 28
     assert plan.lasting == RUNTIME + 2_690_300_160
@@ -57,6 +65,39 @@ def test_an_evaluation_alone_trains_nothing() -> None:
     assert (plan.gradients, plan.optimizer, plan.reference, plan.activations, plan.logits) == (0, 0, 0, 0, 0)
     assert plan.kv_cache == 40 * (128 + 128 + 128) * 30 * 2 * 3 * 64 * 4
     assert plan.total == RUNTIME + plan.weights + plan.kv_cache + plan.drawing
+
+
+def test_bfloat16_weights_have_float32_masters_gradients_and_moments() -> None:
+    number = SMOL.params
+    for masters, (weight, master, gradient, moments) in ((True, (2, 4, 4, 8)), (False, (2, 0, 2, 4))):
+        plan = forecast(SMOL, Config(model=ModelConfig(dtype="bfloat16"), optim=OptimConfig(masters=masters)))
+        found = (plan.weights, plan.masters, plan.gradients, plan.optimizer, plan.reference)
+        assert found == (weight * number, master * number, gradient * number, moments * number, 2 * number)
+    assert forecast(SMOL, Config()).masters == 0
+    assert "float32 masters" in forecast(SMOL, Config(model=ModelConfig(dtype="bfloat16"))).lines()[0]
+
+
+@pytest.mark.parametrize(("model", "a_weight"), [(ModelConfig(), 16), (ModelConfig(dtype="bfloat16"), 18)])
+def test_a_critic_of_its_own_is_a_second_model_in_training(model: ModelConfig, a_weight: int) -> None:
+    """Weights, gradients and two moments; in bfloat16 a working copy more. A head alone takes next to nothing."""
+    plans = {
+        critic: forecast(SMOL, Config(model=model, algorithm=AlgorithmConfig(name="ppo", options={"critic": critic})))
+        for critic in ("model", "head", "auto")
+    }
+    assert plans["model"].critic == a_weight * SMOL.params
+    assert plans["head"].critic == plans["auto"].critic == 0
+    assert plans["model"].lasting - plans["head"].lasting == plans["model"].critic
+    untied = replace(SMOL, tied=False, params=SMOL.params + SMOL.vocab * SMOL.hidden)
+    config = Config(model=model, algorithm=AlgorithmConfig(name="ppo", options={"critic": "model"}))
+    assert forecast(untied, config).critic == plans["model"].critic  # it has no output matrix
+    assert forecast(SMOL, config, training=False).critic == 0
+
+
+def test_a_critic_that_does_not_fit_may_be_a_head() -> None:
+    config = Config(algorithm=AlgorithmConfig(name="ppo", options={"critic": "model"}))
+    with pytest.raises(MachineError) as caught:
+        check_memory(config, available=4 * GIB)
+    assert caught.value.tries[0].startswith("--algorithm.critic head")
 
 
 def test_a_single_response_may_be_longer_than_a_micro_batch() -> None:
@@ -110,10 +151,11 @@ def test_unknown_shapes_or_unknown_memory_refuse_nothing() -> None:
 
 
 def test_constants_are_those_of_the_code_they_forecast() -> None:
-    from oneshot.model.logprobs import CHUNK
+    from oneshot.model.logprobs import CACHED, CHUNK
     from oneshot.rollout import cache, native
 
     assert (LOGIT_CHUNK, CACHE_GROWTH, MIN_ROWS) == (CHUNK, cache.GROWTH, native.MIN_ROWS)
+    assert LOGIT_PIECES == 2 * 4 * CACHED
 
 
 def kept_by_autograd(shapes: Shapes, tokens: int) -> int:

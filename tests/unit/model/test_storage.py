@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from oneshot.config.schema import Config, ModelConfig, OptimConfig, RolloutConfig, SaveConfig
+from oneshot.config.schema import AlgorithmConfig, Config, ModelConfig, OptimConfig, RolloutConfig, SaveConfig
 from oneshot.errors import MachineError
 from oneshot.model.storage import BYTES_A_TOKEN, DiskForecast, check_room, disk_forecast
 from oneshot.record import RunFolder
@@ -40,10 +40,18 @@ def test_what_is_saved(save: SaveConfig, kept: int, optimizer: int, spare: int) 
     assert (plan.kept, plan.optimizer, plan.spare) == (kept, optimizer, spare)
 
 
-def test_bfloat16_halves_the_checkpoint() -> None:
-    config = Config()
-    half = replace(config, model=ModelConfig(dtype="bfloat16"))
-    assert disk_forecast(1000, half).checkpoint == 2000 == disk_forecast(1000, config).checkpoint // 2
+def test_bfloat16_without_masters_halves_the_checkpoint() -> None:
+    half = Config(model=ModelConfig(dtype="bfloat16"))
+    pure = replace(half, optim=OptimConfig(masters=False))
+    found = [disk_forecast(1000, config).checkpoint for config in (Config(), half, pure)]
+    assert found == [4000, 4000, 2000]
+
+
+def test_a_critic_is_part_of_the_state() -> None:
+    """Its weights and its two moments beside the policy's two."""
+    for options, expected in (({"critic": "model"}, 20_000), ({"critic": "head"}, 8000), ({}, 8000)):
+        config = Config(algorithm=AlgorithmConfig(name="ppo", options=options))
+        assert disk_forecast(1000, config).optimizer == expected
 
 
 def test_a_recorded_token_takes_less_than_is_said(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from oneshot.errors import HealthAbort, Stopped
 from oneshot.record import RunFolder
-from oneshot.stages.callbacks import Dropping, Every, Stopping, Watching, due, in_order
+from oneshot.stages.callbacks import Dropping, Every, Redrawing, Stopping, Watching, due, in_order
 from oneshot.stages.display import Lines
 from oneshot.stages.preflight import Health
 from oneshot.stages.session import failing
@@ -202,3 +202,35 @@ def test_the_metrics_of_two_groups_worked_by_hand() -> None:
     assert seen["completions/max_length"] == 6
     assert seen["completions/clipped_ratio"] == 0.5
     assert seen["num_tokens"] == 18
+
+
+def test_dropped_groups_count_in_every_rate_but_not_in_the_signal() -> None:
+    """Kept: one of two right. Dropped: four wrong ones. All: 1 of 6 right, 3 + 4 + 2 · (5 + 6) tokens."""
+    seen = rollout_metrics([group(0, [1, 0], 3)], [group(0, [0, 0], 5), group(0, [0, 0], 5)])
+    assert (seen["signal"], seen["frac_reward_zero_std"], seen["reward_std"]) == (1, 0, 0.5)
+    assert seen["train/accuracy"] == seen["reward"] == pytest.approx(1 / 6)
+    assert (seen["num_tokens"], seen["completions/max_length"]) == (29, 6)
+
+
+def test_equal_groups_after_all_rounds_are_an_event_each_and_said_once(run: RunFolder) -> None:
+    shown = Noted(quiet=True)
+    redrawing = Redrawing(run, shown)
+    redrawing(1, metrics())  # no dynamic sampling
+    redrawing(2, metrics(rollout__rounds=1.0, rollout__equal_groups=0.0))
+    for step in (3, 4):
+        redrawing(step, metrics(rollout__rounds=4.0, rollout__equal_groups=2.0))
+    events = [event for event in run.events() if event["kind"] == "rounds"]
+    assert [(event["step"], event["rounds"], event["equal_groups"]) for event in events] == [(2, 4, 2), (3, 4, 2)]
+    (note,) = shown.notes
+    assert note.startswith("warning: after 4 rounds of sampling step 3 still has 2 groups with equal rewards")
+
+
+class Noted(Lines):
+    """Keeps what it is told."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        super().__init__(quiet=quiet)
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from oneshot.config.schema import AlgorithmConfig, Config, EvalsConfig, OptimConfig, RolloutConfig
@@ -34,6 +36,13 @@ def test_by_hand() -> None:
 def test_padding_repeats_the_prompt_and_updates_repeat_the_learning() -> None:
     slow = time_forecast(config(packing=False, updates=3), SPEED, prompt=10, mean_length=50.0)
     assert slow.step[1] == pytest.approx(1.2 * (4.0 + 3 * (400 + 8 * 10) / 200))
+
+
+def test_dynamic_sampling_may_take_all_its_rounds() -> None:
+    settings = config()
+    rollout = replace(settings.rollout, dynamic=True, max_rounds=3)
+    told = time_forecast(replace(settings, rollout=rollout), SPEED, prompt=10, mean_length=20.0)
+    assert told.step == pytest.approx((0.8 * (1.6 + 0.85), 1.2 * (3 * 4.0 + 2.1)))
 
 
 def test_without_a_sampled_length_the_quick_end_is_a_quarter_of_the_limit() -> None:

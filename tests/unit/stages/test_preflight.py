@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -13,13 +14,32 @@ from tests.unit.stages.parts import ScriptedEngine, metrics, prober, problems
 NOTHING = {"train__accuracy": 0.0}
 
 
-def test_the_base_rate_has_32_samples_or_8_of_each_example() -> None:
-    for count, each, tried in ((1, 32, 1), (2, 16, 2), (3, 11, 3), (4, 8, 4), (100, 8, 4)):
+def test_the_base_rate_has_32_samples_or_8_of_each_of_at_most_16_examples() -> None:
+    for count, each, tried in ((1, 32, 1), (2, 16, 2), (3, 11, 3), (4, 8, 4), (16, 8, 16), (100, 8, 16)):
         engine = ScriptedEngine(lambda round, i: 2)
         rate, groups = base_rate(prober(engine), problems(count))
         assert (rate.successes, rate.samples) == (2 * tried, each * tried)
         assert [len(g.completions) for g in groups] == [each] * tried
         assert [round for round, _ in engine.asked] == [3]  # streams that no probing round uses
+
+
+def test_the_examples_of_a_pool_are_drawn_by_the_seed() -> None:
+    """Not the first ones: pools are often sorted by difficulty."""
+    drawn = []
+    for seed in (0, 0, 1):
+        probe = prober(ScriptedEngine(lambda round, i: 2))
+        probe = replace(probe, sampling=replace(probe.sampling, seed=seed))
+        drawn.append([g.problem.id for g in base_rate(probe, problems(100))[1]])
+    assert drawn[0] == drawn[1] != drawn[2]
+    assert len(set(drawn[0])) == 16
+    assert drawn[0] != [p.id for p in problems(16)]
+
+
+def test_a_pool_is_named_as_one_and_its_signal_is_the_mean_over_its_examples() -> None:
+    rate = BaseRate(successes=8, samples=16, rates=(1.0, 0.0), pool=50)
+    assert rate.zero_signal(8) == 1.0  # not 2/256 as at one example's rate of 1/2
+    assert "solves 2 of the 50 examples 8 of 16 times" in rate.sentence(8)
+    assert "solves the 2 examples" in BaseRate(successes=8, samples=16, rates=(1.0, 0.0), pool=2).sentence(8)
 
 
 def test_the_share_of_groups_without_signal() -> None:
@@ -148,6 +168,16 @@ def test_bad_steps_in_a_row_go_on_over_a_resume() -> None:
     health.recall([recorded(0.0, cut=1.0)] * 4, 32)
     with pytest.raises(HealthAbort, match="for 5 steps in a row"):
         health.check(metrics(completions__clipped_ratio=1.0), 32)
+
+
+def test_samples_that_were_drawn_again_count_in_the_health_rules() -> None:
+    """.5^10 = .00098: ten failures in one step of one response whose group was drawn ten times."""
+    health = Health(rate_low=0.5)
+    with pytest.raises(HealthAbort, match="no success in 10 samples"):
+        health.check(metrics(**NOTHING, rollout__responses=10.0), 1)
+    again = Health(rate_low=0.5)
+    again.recall([recorded(0.0) | {"rollout/responses": 9.0}], 1)
+    assert again.samples == 9
 
 
 def test_recalling_stops_nothing_by_itself() -> None:

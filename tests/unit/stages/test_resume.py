@@ -58,6 +58,7 @@ def test_the_runs_own_settings_win_over_defaults(run: RunFolder, ask: Ask) -> No
         ("--evals.batch", "16"),
         ("--rollout.batch", "16"),
         ("--optim.micro-tokens", "64"),
+        ("--optim.checkpointing", "on"),
         ("--allow-unsolved",),
         ("--optim.lr", "1e-3"),  # what it is already
     ],
@@ -160,3 +161,19 @@ def test_what_the_first_attempt_knew(run: RunFolder) -> None:
     assert rate is not None
     assert (rate.successes, rate.samples) == (3, 32)
     assert examples(run) == problems(1)
+
+
+@pytest.mark.parametrize("key", ["optim.schedule", "algorithm.entropy_schedule"])
+def test_the_number_of_steps_is_part_of_a_schedule(tmp_path: Path, ask: Ask, key: str) -> None:
+    made = RunFolder.create(tmp_path / "runs", "x", to_dict(load([], {}, {**SETTINGS, key: "linear"}).config), [])
+    made.write_example(problems(1))
+    made.checkpoint_dir(3).mkdir(parents=True)
+    with pytest.raises(UsageError, match=f"optim.steps was 6 .* cannot become 9: {key} = linear runs over") as caught:
+        config_of(made, ask("--steps", "9"))
+    assert (caught.value.code, caught.value.tries[1]) == ("E107", "a new run with --steps 9")
+    assert config_of(made, ask("--steps", "6")).optim.steps == 6
+    made.checkpoint_dir(6).mkdir()
+    made.write_status(state="done")
+    with pytest.raises(UsageError, match="nothing is left to do") as caught:
+        config_of(made, ask())
+    assert caught.value.tries == (f"oneshot report {made.path}",)

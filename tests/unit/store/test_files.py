@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from oneshot._store import files
 from oneshot.errors import MachineError, UsageError
-from oneshot.record import check_disk
 from tests.unit.store.samples import make
 
 
@@ -82,11 +81,3 @@ def test_log_probabilities_are_exact_or_nan(logprobs: list[float]) -> None:
     data = files.gzipped(files.json_lines([{"x": tuple(logprobs)}]))
     back = json.loads(gzip.decompress(data))["x"]
     assert back == [value if math.isfinite(value) else None for value in logprobs]
-
-
-def test_check_disk_gives_numbers(tmp_path: Path) -> None:
-    check_disk(tmp_path / "not" / "there", 1)
-    with pytest.raises(MachineError, match=r"needs 1048576\.00 GiB but only [\d.]+ [MG]iB are free") as caught:
-        check_disk(tmp_path / "not" / "there", 2**50)
-    assert caught.value.code == "E202"
-    assert caught.value.tries == (f"df -h {tmp_path}",)

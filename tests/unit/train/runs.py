@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
+from oneshot.algos.algorithm import Algorithm, configured
+from oneshot.algos.zoo import ALGORITHMS
 from oneshot.history import History
 from oneshot.record import RunFolder
 from oneshot.rollout.native import NativeEngine
@@ -15,7 +17,7 @@ from oneshot.stages.loop import TrainParts, train
 from oneshot.train.checkpoint import Checkpoints
 from oneshot.train.curriculum.in_turn import InTurn
 from oneshot.types import Problem, Sampling, Verdict
-from tests.parts import grpo, learner_of, tiny_policy
+from tests.parts import grpo, learner_of, lowered, tiny_policy
 
 PROBLEMS = [Problem(id="a", prompt="?", answer="even"), Problem(id="b", prompt="!", answer="even")]
 PROMPTS = {"a": (5, 17, 40), "b": (9, 33, 8, 120)}
@@ -36,19 +38,31 @@ def new_run(folder: Path) -> RunFolder:
     return run
 
 
+SHARED = {"kl": 0.01, "entropy": 0.001, "updates": 2}
+PPO = {"lam": 0.9, "critic_lr": 1e-3, "value_clip": 0.002}
+VARIANTS: dict[str, Algorithm] = {
+    "grpo": grpo(**SHARED),
+    "mini-batches": grpo(**SHARED, minibatches=3),
+    "ppo, head": configured(ALGORITHMS.build("ppo", {"critic": "head", **PPO}), SHARED),
+    "ppo, model": configured(ALGORITHMS.build("ppo", {"critic": "model", **PPO}), SHARED | {"minibatches": 2}),
+}
+
+
 def parts_of(
-    run: RunFolder, *, steps: int, save_at: tuple[int, ...] = (), keep: int = 2, optimizer: bool = True
-) -> TrainParts:
+    run: RunFolder, *, steps: int, save_at: tuple[int, ...] = (), keep: int = 2, optimizer: bool = True,
+    variant: str = "grpo", masters: bool = False,
+) -> TrainParts:  # fmt: skip
     """Everything made anew, as a new process would; saves when `save_at` steps are done."""
     policy = tiny_policy(eos=range(0, 260, 10))
-    algorithm = grpo(kl=0.01, entropy=0.001, updates=2)
+    precise = lowered(policy) if masters else None
+    algorithm = VARIANTS[variant]
     parts = TrainParts(
         steps=steps,
         group_size=4,
         micro_tokens=32,
         packed=True,
         engine=NativeEngine(policy),
-        learner=learner_of(policy, algorithm, temperature=0.8, warmup=4),
+        learner=learner_of(policy, algorithm, temperature=0.8, warmup=4, seed=11, masters=precise),
         algorithm=algorithm,
         curriculum=InTurn(PROBLEMS, 3),
         history=History(),
@@ -98,17 +112,28 @@ def untimed(run: RunFolder) -> list[dict[str, Any]]:
     ]
 
 
-def assert_equal_runs(
-    one: RunFolder, one_parts: TrainParts, other: RunFolder, other_parts: TrainParts, step: int
-) -> None:
-    """Weights, moments, history, rollouts and metrics agree to the bit."""
-    name = "model.safetensors"
-    assert (other.checkpoint_dir(step) / name).read_bytes() == (one.checkpoint_dir(step) / name).read_bytes()
-    left, right = (torch.load(run.last_state_dir / "optimizer.pt", weights_only=True) for run in (one, other))
+def assert_equal_moments(left: dict[str, Any], right: dict[str, Any]) -> None:
+    """Two AdamW states agree to the bit."""
     assert left["param_groups"] == right["param_groups"]
     assert left["state"].keys() == right["state"].keys()
     for number, moments in left["state"].items():
         assert all(torch.equal(tensor, right["state"][number][key]) for key, tensor in moments.items())
+
+
+def assert_equal_runs(
+    one: RunFolder, one_parts: TrainParts, other: RunFolder, other_parts: TrainParts, step: int
+) -> None:
+    """Weights, moments, the critic, history, rollouts and metrics agree to the bit."""
+    name = "model.safetensors"
+    assert (other.checkpoint_dir(step) / name).read_bytes() == (one.checkpoint_dir(step) / name).read_bytes()
+    left, right = (torch.load(run.last_state_dir / "optimizer.pt", weights_only=True) for run in (one, other))
+    assert_equal_moments(left, right)
+    assert (one_parts.learner.critic is None) == (not (one.last_state_dir / "critic.pt").exists())
+    if one_parts.learner.critic is not None:
+        left, right = (torch.load(run.last_state_dir / "critic.pt", weights_only=True) for run in (one, other))
+        assert left["weights"].keys() == right["weights"].keys()
+        assert all(torch.equal(tensor, right["weights"][key]) for key, tensor in left["weights"].items())
+        assert_equal_moments(left["optimizer"], right["optimizer"])
     assert (one.last_state_dir / "state.json").read_bytes() == (other.last_state_dir / "state.json").read_bytes()
     assert one_parts.history.rows() == other_parts.history.rows()
     assert one.history_path.read_bytes() == other.history_path.read_bytes()

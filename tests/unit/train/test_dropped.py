@@ -10,15 +10,17 @@ import pytest
 import torch
 from torch import Tensor
 
+from oneshot.algos.schedule import Schedule
 from oneshot.train import learner as learners
 from oneshot.train.learner import Learner
 from tests.parts import batch_of, grpo, learner_of, one_step, ragged_groups, tiny_policy
 
 
 def state_of(learner: Learner) -> list[Tensor]:
-    """Weights and moments, copied."""
-    moments = [t for s in learner.optimizer.state_dict()["state"].values() for t in s.values()]
-    return [t.detach().clone() for t in (*learner.parameters, *moments)]
+    """Weights, masters and moments of policy and critic, copied."""
+    moments = [t for o in learner.optimizers for s in o.state_dict()["state"].values() for t in s.values()]
+    weights = [w for o in learner.optimizers for w in (*o.parameters, *o.masters)]
+    return [t.detach().clone() for t in (*weights, *moments)]
 
 
 def same(one: list[Tensor], other: list[Tensor]) -> bool:
@@ -44,7 +46,7 @@ def test_nothing_changes_and_the_next_step_is_as_if_it_had_not_been(
 ) -> None:
     batch, loss_of = batch_of(ragged_groups(), micro_tokens=24), learners.policy_loss
     assert len(batch.micro) > 1
-    learner, untouched = (learner_of(tiny_policy(), grpo(updates=updates), warmup=4) for _ in range(2))
+    learner, untouched = (learner_of(tiny_policy(), grpo(updates=updates)) for _ in range(2))
     calls: list[int] = []
 
     def spoilt(*arguments: Any) -> tuple[Tensor, Mapping[str, Tensor]]:
@@ -66,6 +68,24 @@ def test_nothing_changes_and_the_next_step_is_as_if_it_had_not_been(
     assert (learner.version, learner.intact) == (version, True)
     assert one_step(learner, batch) == one_step(untouched, batch)
     assert same(state_of(learner), state_of(untouched))
+
+
+def test_a_dropped_update_shifts_no_schedule(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Step 2 has its own learning rate and entropy coefficient, whether or not step 1 was dropped."""
+    algorithm = grpo(entropy=0.4, entropy_of=Schedule("linear", 0.4, 0.0, 5))
+    schedule = {"warmup": 2, "schedule": "linear", "lr_final": 0.0, "steps": 5}
+    learner, untouched = (learner_of(tiny_policy(), algorithm, **schedule) for _ in range(2))
+    batch, loss_of, seen = batch_of(ragged_groups()), learners.policy_loss, []
+    for step in range(4):
+        with monkeypatch.context() as patch:
+            if step == 1:
+                patch.setattr(learners, "policy_loss", lambda *given: (loss_of(*given)[0] * math.nan, {}))
+            seen.append(one_step(learner, batch))
+    expected = [one_step(untouched, batch) for _ in range(4)]
+    for name in ("learning_rate", "entropy_coef"):
+        assert [row[name] for row in seen[2:]] == [row[name] for row in expected[2:]]
+    assert (learner.version, learner.batches) == (3, 4)
+    assert [row["dropped"] for row in seen] == [0, 1, 0, 0]
 
 
 def test_a_healthy_step_is_not_dropped() -> None:
@@ -111,7 +131,7 @@ def test_where_a_step_may_be_given_up(updates: int) -> None:
 def test_a_failing_optimiser_leaves_the_mark_that_the_weights_may_be_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     learner = learner_of(tiny_policy(), grpo())
 
-    def fails() -> None:
+    def fails(rate: float) -> None:
         raise torch.OutOfMemoryError("out of memory")
 
     monkeypatch.setattr(learner.optimizer, "step", fails)

@@ -27,7 +27,7 @@ def test_warm_up_is_linear_to_a_constant() -> None:
     learner = learner_of(tiny_policy(), grpo(), lr=4e-4, warmup=4)
     seen = [one_step(learner, batch_of(ragged_groups()))["learning_rate"] for _ in range(6)]
     assert seen == pytest.approx([1e-4, 2e-4, 3e-4, 4e-4, 4e-4, 4e-4])
-    assert learner.optimizer.param_groups[0]["lr"] == 4e-4
+    assert learner.optimizer.adamw.param_groups[0]["lr"] == 4e-4
     assert learner.version == 6
 
 

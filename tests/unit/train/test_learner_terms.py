@@ -19,7 +19,7 @@ def test_the_entropy_coefficient_follows_the_schedule_by_batches_done() -> None:
         [0.4, 0.3, 0.2]
     )
     late = learner_of(tiny_policy(), algorithm)
-    late.version = 8  # four batches done: as a resumed run would have it
+    late.batches = 4  # as a resumed run would have it
     assert one_step(late, batch_of(ragged_groups()))["entropy_coef"] == pytest.approx(0.0)
 
 

@@ -1,0 +1,88 @@
+"""What must fit before a run can be anything: its memory, the model's positions, a token that ends a response."""
+
+from __future__ import annotations
+
+from oneshot.config.names import flag
+from oneshot.config.origins import value_of
+from oneshot.config.schema import Config
+from oneshot.errors import DataError, UsageError
+from oneshot.model.checkpointing import recompute
+from oneshot.model.memory import checkpointed, forecast, gib
+from oneshot.model.policy import Policy
+from oneshot.model.shapes import lookup
+
+TRAINING, EVALUATION = "rollout.max_new_tokens", "evals.max_new_tokens"
+
+
+def decide_checkpointing(config: Config, *, available: int | None) -> tuple[Config, str]:
+    """The configuration with activations recomputed where only that fits, and what to say about it ("" for nothing)."""
+    decided, shapes = checkpointed(config, available=available), lookup(config.model.name)
+    if decided == config or shapes is None:
+        return config, ""
+    without, with_it = (gib(forecast(shapes, each).total) for each in (config, decided))
+    return decided, (
+        f"memory: activations are computed again in the backward pass (optim.checkpointing = on): the run needs about "
+        f"{with_it} GiB so, {without} otherwise"
+    )
+
+
+def recomputed(policy: Policy, config: Config) -> str:
+    """Put `optim.checkpointing = on` into force; what to say where it cannot be."""
+    if config.optim.checkpointing != "on" or recompute(policy.model):
+        return ""
+    return f"warning: optim.checkpointing = on does nothing: {policy.name} names no layers that can be run again"
+
+
+def check_limits(config: Config, *, training: bool) -> None:
+    """Refuse a response limit that leaves no position for a prompt, where that is known before the model is loaded.
+
+    Raises:
+        UsageError: E105.
+    """
+    shapes = lookup(config.model.name)
+    read = EVALUATION if config.evals.source or not training else ""
+    for key in filter(None, (TRAINING if training else "", read)):
+        if shapes is not None and shapes.context and value_of(config, key) >= shapes.context:
+            raise too_long(config, key, prompt=1, context=shapes.context)
+
+
+def check_length(policy: Policy, config: Config, key: str, prompt: tuple[int, ...]) -> tuple[int, ...]:
+    """The prompt, if with the response limit `key` it stays within the positions that the model was made for.
+
+    Raises:
+        UsageError: E105 otherwise. Beyond them a model answers, but not sensibly.
+    """
+    context = getattr(policy.model.config, "max_position_embeddings", None) or 0
+    if context and len(prompt) + value_of(config, key) > context:
+        raise too_long(config, key, prompt=len(prompt), context=context)
+    return prompt
+
+
+def too_long(config: Config, key: str, *, prompt: int, context: int) -> UsageError:
+    """E105 with the largest limit that fits."""
+    limit, room = value_of(config, key), context - prompt
+    return UsageError(
+        f"{key} = {limit} and a prompt of {prompt} token{'s' if prompt > 1 else ''} make {limit + prompt}, but "
+        f"{config.model.name} was made for {context} positions.",
+        code="E105",
+        tries=(f"{flag(key)} {room}",) if room > 0 else ("--model another-model", "a shorter prompt"),
+        kept="Nothing was trained.",
+    )
+
+
+def check_eos(policy: Policy) -> None:
+    """Refuse a model that can never end a response.
+
+    Raises:
+        DataError: E304.
+    """
+    words = len(policy.head)
+    if not any(0 <= number < words for number in policy.eos_ids):
+        named = ", ".join(map(str, sorted(policy.eos_ids))) or "none"
+        raise DataError(
+            f"no token of {policy.name} ends a response: its end-of-sequence ids ({named}) are not among its {words} "
+            "words, so every response would be cut at the limit.",
+            code="E304",
+            tries=(f"set eos_token_id in {policy.name}/generation_config.json", "--model smollm2-135m"),
+            kept="Nothing was trained.",
+        )
