@@ -13,6 +13,8 @@ The rules beside ours were tried with a few settings, not tuned.
 
 - uniform: every problem as often.
 - probe: ours (`oneshot/measure/probing.py`), with no tolerance.
+- shipped: the same with the tolerance of `oneshot select --probe`, at the budget at which probe passes the goal. It is
+  content with what is certainly near enough: no ratio, only what a user gets.
 - halves: the same with half of the problems dropped each round, as published (Karnin et al., ICML 2013).
 - racing: sample what the intervals (one standard deviation) leave open, a quarter more each round (Maron and Moore,
   NIPS 1993; the stopping and the cut as in LUCB, Kalyanakrishnan et al., ICML 2012).
@@ -29,7 +31,7 @@ import numpy as np
 import numpy.typing as npt
 from sides import options, seconds, tell
 
-from oneshot.measure.probing import Halving, Rule, distances, ranking
+from oneshot.measure.probing import TOLERANCE, Halving, Rule, distances, ranking
 
 PROBLEMS, WANTED, RECALL, GOAL, GROWTH, START, MOST = 2_000, 50, 0.4, 5.0, 1.25, 8, 2_000
 """START and MOST are samples a problem, on average."""
@@ -37,6 +39,7 @@ FIRST_SEED = 1_000
 """Our rule was tuned on other pools."""
 KINDS = ("beta(.3,.5)", "uniform")
 REDRAWS = 1_000
+SHIPPED = "shipped"
 
 Rates = npt.NDArray[np.float64]
 Counts = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
@@ -56,11 +59,11 @@ def uniform(rates: Rates, wanted: int, budget: int, rng: np.random.Generator) ->
     return rng.binomial(samples, rates), samples
 
 
-def halving(keep: float) -> Allocation:
+def halving(keep: float, tolerance: float = 0.0) -> Allocation:
     """Ours, with this share of the problems kept each round."""
 
     def allocate(rates: Rates, wanted: int, budget: int, rng: np.random.Generator) -> Counts:
-        race = Halving(Rule(top=wanted, budget=budget, keep=keep), len(rates))
+        race = Halving(Rule(top=wanted, budget=budget, keep=keep, tolerance=tolerance), len(rates))
         while (ask := race.wanted()).any():
             race.observe(rng.binomial(ask, rates), ask)
         return race.successes_P, race.samples_P
@@ -109,6 +112,7 @@ RULES: dict[str, Allocation] = {
     "halves": halving(0.5),
     "racing": racing,
     "thompson": thompson,
+    SHIPPED: halving(Rule(top=1, budget=1).keep, TOLERANCE),
 }
 
 
@@ -136,28 +140,41 @@ def crossing(spent: npt.NDArray[np.float64], recall: npt.NDArray[np.float64]) ->
 
 def climb(rule: str, pools: list[Rates], wanted: int) -> npt.NDArray[np.float64]:
     """[budgets, pools, 4] of `judge`, up to two budgets past the goal, so that a redraw crosses it too."""
-    rows: list[list[tuple[float, float, float, float]]] = []
-    size, each, past = len(pools[0]), float(START), 0
-    while past < 3 and each <= MOST:
-        budget = int(each) * size
-        rng = [np.random.default_rng([i, list(RULES).index(rule), budget]) for i in range(len(pools))]
-        rows.append([judge(p, RULES[rule](p, wanted, budget, r), wanted) for p, r in zip(pools, rng, strict=True)])
-        past += float(np.mean([row[0] for row in rows[-1]])) >= RECALL
-        each = max(each * GROWTH, each + 1)
+    rows, past = list[npt.NDArray[np.float64]](), 0
+    for each in averages():
+        rows.append(at_budget(rule, pools, wanted, each * len(pools[0])))
+        past += float(rows[-1][:, 0].mean()) >= RECALL
+        if past == 3:
+            break
     return np.array(rows)
 
 
+def averages() -> list[int]:
+    """The budgets that are tried, in samples a problem."""
+    found, each = [], float(START)
+    while each <= MOST:
+        found.append(int(each))
+        each = max(each * GROWTH, each + 1)
+    return found
+
+
+def at_budget(rule: str, pools: list[Rates], wanted: int, budget: int) -> npt.NDArray[np.float64]:
+    """[pools, 4] of `judge` at one budget."""
+    rng = [np.random.default_rng([i, list(RULES).index(rule), budget]) for i in range(len(pools))]
+    return np.array([judge(p, RULES[rule](p, wanted, budget, r), wanted) for p, r in zip(pools, rng, strict=True)])
+
+
 def measure(kind: str, repeats: int, size: int, wanted: int) -> list[dict[str, Any]]:
-    """One row a rule."""
+    """One row a rule, and one for what is shipped."""
     pools = [pool(kind, size, seed) for seed in range(repeats)]
-    curves = {rule: climb(rule, pools, wanted) for rule in RULES}
+    curves = {rule: climb(rule, pools, wanted) for rule in RULES if rule != SHIPPED}
     redraws = np.random.default_rng(0).integers(repeats, size=(REDRAWS, repeats))
 
     def needed(rule: str, of: npt.NDArray[np.int64]) -> float:
         return crossing(curves[rule][:, of, 3].mean(1), curves[rule][:, of, 0].mean(1))
 
     whole = np.arange(repeats)
-    found = []
+    found: list[dict[str, Any]] = []
     for rule, curve in curves.items():
         ratios = np.array([needed("uniform", of) / needed(rule, of) for of in redraws])
         low, high = np.nanquantile(ratios, [0.025, 0.975])
@@ -174,15 +191,22 @@ def measure(kind: str, repeats: int, size: int, wanted: int) -> list[dict[str, A
                 "at": {"samples": spent, "recall": recall, "away": away, "seen": seen},
             }
         )
+        if rule == "probe":
+            recall, away, seen, spent = at_budget(SHIPPED, pools, wanted, averages()[met] * size).mean(0)
+            at = {"samples": spent, "recall": recall, "away": away, "seen": seen}
+            found.append({"pool": kind, "rule": SHIPPED, "at": at})
     return found
 
 
 def show(row: dict[str, Any]) -> str:
     """One line of the table."""
     at = row["at"]
-    interval = f"[{row['ratio_low']:.1f}, {row['ratio_high']:.1f}]"
+    needed = " " * 32
+    if "ratio" in row:
+        interval = f"[{row['ratio_low']:.1f}, {row['ratio_high']:.1f}]"
+        needed = f"{row['samples']:11,.0f}  {row['ratio']:5.2f} {interval:13}"
     return (
-        f"{row['pool']:12} {row['rule']:9} {row['samples']:11,.0f}  {row['ratio']:5.2f} {interval:13} "
+        f"{row['pool']:12} {row['rule']:9} {needed} "
         f"{at['samples']:11,.0f}  {at['recall']:.3f}  {at['away']:.4f}  {at['seen']:.4f}"
     )
 

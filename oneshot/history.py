@@ -19,10 +19,10 @@ import numpy.typing as npt
 
 from oneshot._store import files
 from oneshot._store.disk import full_disk
-from oneshot.errors import UsageError
+from oneshot.errors import DataError, UsageError
 from oneshot.types import Completion, Group
 
-_KEYS = {"step", "problem_id", "samples", "successes", "answers"}
+_KEYS = ("step", "problem_id", "samples", "successes", "answers")
 
 
 class Visit(NamedTuple):
@@ -122,20 +122,24 @@ class History:
 
     @classmethod
     def load(cls, path: Path, before: int | None = None) -> History:
-        """Read a saved history; with `before` (the first step of a resumed run) only the steps below it.
+        """A saved history, as `read` takes it in."""
+        history = cls()
+        history.read(path, before)
+        return history
+
+    def read(self, path: Path, before: int | None = None) -> None:
+        """Replace everything by a saved history; with `before` (the first step of a resumed run) by the steps below it.
 
         Raises:
             UsageError: E106 when the file is absent, is not JSON lines, or a row lacks a key.
+            DataError: E301 when a row holds what no visit can.
         """
         if not path.is_file():
             raise UsageError(f"there is no history file {path}.", code="E106")
         rows = files.read_lines(path)
         for number, row in enumerate(rows, start=1):
-            if missing := sorted(_KEYS - set(row)):
-                raise UsageError(f"{path}, line {number} has no {', '.join(missing)}.", code="E106")
-        history = cls()
-        history._fill(row for row in rows if before is None or row["step"] < before)
-        return history
+            check_row(row, f"{path}, line {number}")
+        self._fill(row for row in rows if before is None or row["step"] < before)
 
     def _fill(self, rows: Iterable[Mapping[str, Any]]) -> None:
         self._steps, self._of, self._file = {}, {}, _File()
@@ -146,6 +150,26 @@ class History:
             read.setdefault(step, {})[key] = Visit(step, key, row["samples"], row["successes"], answers)
         for step, visits in read.items():
             self._put(step, list(visits.values()))
+
+
+def check_row(row: Mapping[str, Any], where: str) -> None:
+    """Whether a row of a file is a visit; `where` is the file and the line, for the message.
+
+    Raises:
+        UsageError: E106 a key is missing.
+        DataError: E301 what is there is no visit.
+    """
+    if missing := [key for key in _KEYS if key not in row]:
+        raise UsageError(f"{where} is no row of a history: it has no {', '.join(missing)}.", code="E106")
+    step, samples, successes, answers = row["step"], row["samples"], row["successes"], row["answers"]
+    if not isinstance(row["problem_id"], str):
+        raise DataError(f"{where}: the problem's id is no text.", code="E301")
+    whole = all(isinstance(n, int) and not isinstance(n, bool) for n in (step, samples, successes))
+    if not whole or samples < 1 or not 0 <= successes <= samples:
+        message = f"{where}: {successes!r} of {samples!r} samples at step {step!r} is no accuracy between 0 and 1."
+        raise DataError(message, code="E301")
+    if not isinstance(answers, dict) or not all(isinstance(n, int) and n >= 0 for n in answers.values()):
+        raise DataError(f"{where}: answers must map each answer to its count.", code="E301")
 
 
 class _File(NamedTuple):

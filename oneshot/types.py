@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from torch import Tensor
 
+PAIR = "pairing.role"
+"""Key in `Problem.meta`: 1 where the curriculum trains on it as the hard one of a pair, −1 as the easy one."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
@@ -166,6 +169,8 @@ class TokenBatch:
     """What each token earned; None: `rewards_B`, each on its response's last token."""
     problem_B: Tensor | None = None
     """long, equal for responses to one problem, in whichever group; needed by pooled groups only."""
+    pair_B: Tensor | None = None
+    """long, 1 for responses to the hard one of a pair, −1 to the easy one, 0 to others; None where there is none."""
     parts: tuple[int, ...] = ()
     """How many responses each mini-batch has, in row order; empty where all are one."""
 

@@ -1,7 +1,6 @@
 """Rewards to advantages. Each credit: TokenBatch -> [B] (or [B, T]); groups are given by `group_B`.
 
-Credits with settings are values, so that two algorithms can be compared. A credit that must have something scored first
-says so in `needs`.
+Credits with settings are values, so that two algorithms can be compared. `needs` says what must be scored before.
 """
 
 from __future__ import annotations
@@ -67,9 +66,8 @@ def z_scored(batch: TokenBatch) -> Tensor:
     """
     centred_B = centred(batch)
     mean_square_B, size_B = _group_mean(centred_B.square(), batch.group_B)
-    variance_B = mean_square_B * size_B / (size_B - 1).clamp(min=1)
     # Rounding of the mean must not become a signal in a group whose rewards are all equal.
-    spread_B = variance_B.sqrt()
+    spread_B = (mean_square_B * size_B / (size_B - 1).clamp(min=1)).sqrt()
     return torch.where(spread_B > EPS, centred_B / (spread_B + EPS), torch.zeros_like(centred_B))
 
 
@@ -178,14 +176,33 @@ class gae:
 
 
 @dataclass(frozen=True)
-class less_kl:
+class Around:
+    """A credit that hands the batch to another one, changed (`given`), or changes what that one says."""
+
+    inner: Credit
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What the inner credit needs."""
+        return needs_of(self.inner)
+
+    def given(self, batch: TokenBatch) -> TokenBatch:
+        """What the inner credit sees."""
+        return batch
+
+    def __call__(self, batch: TokenBatch) -> Tensor:
+        """The inner credit's advantages on that."""
+        return self.inner(self.given(batch))
+
+
+@dataclass(frozen=True)
+class less_kl(Around):
     """A credit whose reward is less `coefficient` × k1 on each token: KL in the reward.
 
     Credits per response see r − coefficient·Σ k1; `whitened` and `gae` see each token's own part. log p is that of the
     policy that sampled: the learner's where it was scored, the sampler's otherwise.
     """
 
-    inner: Credit
     coefficient: float
 
     @property
@@ -200,34 +217,19 @@ class less_kl:
         penalty_BT = self.coefficient * k1(logp_BT, batch.reference_logp_BT)
         return replace(batch, token_rewards_BT=_token_rewards_BT(batch) - penalty_BT)
 
-    def __call__(self, batch: TokenBatch) -> Tensor:
-        """The inner credit's advantages on the reduced rewards."""
-        return self.inner(self.given(batch))
-
 
 @dataclass(frozen=True)
-class pooled:
+class pooled(Around):
     """A credit on one group per problem, whatever the number of its occurrences.
 
     Another algorithm than with a group per occurrence: at a success rate of .99 a failure gets a z-score near −9.95
     instead of −2.47 in a group of 8.
     """
 
-    inner: Credit
-
-    @property
-    def needs(self) -> frozenset[str]:
-        """What the inner credit needs."""
-        return needs_of(self.inner)
-
     def given(self, batch: TokenBatch) -> TokenBatch:
         """The batch with the larger groups."""
         assert batch.problem_B is not None, "pooled groups need to know each response's problem"
         return replace(batch, group_B=batch.problem_B)
-
-    def __call__(self, batch: TokenBatch) -> Tensor:
-        """The inner credit's advantages on the larger groups."""
-        return self.inner(self.given(batch))
 
 
 def spread_before_whitening(credit: Credit, batch: TokenBatch) -> float | None:
@@ -235,14 +237,14 @@ def spread_before_whitening(credit: Credit, batch: TokenBatch) -> float | None:
 
     Worth recording: whitening makes it 1 whatever it was, so after saturation it is noise that is scaled up.
     """
-    if isinstance(credit, (less_kl, pooled)):
+    if isinstance(credit, Around):
         return spread_before_whitening(credit.inner, credit.given(batch))
     return float(moments(credit.raw(batch), batch.mask_BT)[1]) if isinstance(credit, (whitened, gae)) else None
 
 
 def returns_of(credit: Credit, batch: TokenBatch) -> Tensor:
     """What the critic should have said before each token, [B, T]: the advantage (before whitening) and its value."""
-    if isinstance(credit, (less_kl, pooled)):
+    if isinstance(credit, Around):
         return returns_of(credit.inner, credit.given(batch))
     assert isinstance(credit, gae), "a credit without values has no returns"
     return credit.advantages_and_returns(batch)[1]

@@ -146,6 +146,7 @@ VERBS: Mapping[str, Verb] = {
             Flag("score", f"{', '.join(_SCORES)}. Default: historical-variance, of a probe distance-to-half.", "NAME"),
             Flag("top", "How many to choose; without it the whole pool is ranked.", "K"),
             Flag("out", "Write the chosen rows here, ready for train --data; must not exist.", "FILE"),
+            Flag("samples", "Samples a visit of a published record; without it the least that fits.", "N"),
             Flag("redraws", "Redrawn histories behind the intervals (default: 1000); 0: no intervals.", "N"),
             Flag("allow-ragged", "Take a record in which some examples have less than half of the visits of others."),
         ),

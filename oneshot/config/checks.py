@@ -169,7 +169,8 @@ def refuse_pure_bfloat16(config: Config) -> None:
     Raises:
         UsageError: E105.
     """
-    if config.model.dtype == "bfloat16" and not config.optim.masters and 0 < config.optim.lr < PURE_LR:
+    pure = config.model.dtype == "bfloat16" and not config.optim.masters and not config.model.lora_rank
+    if pure and 0 < config.optim.lr < PURE_LR:
         raise UsageError(
             f"optim.masters = false with optim.lr = {config.optim.lr:g}: a bfloat16 number has 8 bits, so steps that "
             f"small leave nearly all weights as they are; from {PURE_LR:g} on it is allowed.",

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from oneshot.data.packing import roles_of
 from oneshot.types import Group, TokenBatch
 
 STREAM = 0x6D696E69
@@ -43,6 +44,7 @@ def in_parts(groups: Sequence[Group], count: int, pack: Callable[[Sequence[Group
         sampler_logp_BT=_joined([part.sampler_logp_BT for part in packed], width),
         max_response=packed[0].max_response,
         problem_B=torch.tensor(numbers),
+        pair_B=roles_of(groups),
         parts=tuple(part.shape[0] for part in packed),
     )
 

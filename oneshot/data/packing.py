@@ -15,10 +15,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from oneshot.types import Group, MicroBatch, TokenBatch, Tree
+from oneshot.types import PAIR, Group, MicroBatch, TokenBatch, Tree
 
 ALIKE = 0.75
 """Responses that attention computes side by side have at least this part of the longest one's tokens."""
+
+COPIED = 4
+"""Attention over the tree may keep so many times the row's own keys and values; many short responses to a long prompt
+would keep far more, so they get a mask."""
 
 Row = tuple[int, tuple[int, ...], tuple[int, ...]]
 """(index among the B responses, prompt tokens, response tokens)."""
@@ -45,7 +49,14 @@ def pack(groups: Sequence[Group], *, max_response: int, micro_tokens: int, packe
         sampler_logp_BT=sampler_BT,
         max_response=max_response,
         problem_B=torch.tensor([problems.index(g.problem.id) for g in groups for _ in g.completions]),
+        pair_B=roles_of(groups),
     )
+
+
+def roles_of(groups: Sequence[Group]) -> Tensor | None:
+    """Which example of a pair each response is to, as `TokenBatch.pair_B`; None where no group is of one."""
+    roles = [role if (role := g.problem.meta.get(PAIR)) in (1, -1) else 0 for g in groups for _ in g.completions]
+    return torch.tensor(roles, dtype=torch.long) if any(roles) else None
 
 
 def _split(rows: Sequence[Row], micro_tokens: int, packed: bool) -> list[list[Row]]:
@@ -185,8 +196,13 @@ def dense_mask(tree: Tree, length: int) -> Tensor:
     return (mask_LL & torch.ones(length, length, dtype=torch.bool).tril())[None, None]
 
 
+def _copied(tree: Tree) -> int:
+    """Places whose keys and values attention over the tree keeps: each response has a copy of the prompt's."""
+    return tree.prompt + sum(len(block_RT) * (tree.prompt + block_RT.shape[1]) for block_RT in tree.blocks)
+
+
 def attending(micro: MicroBatch, device: torch.device, *, tree: bool) -> dict[str, Any]:
-    """How a micro-batch's places attend, as keyword arguments of a decoder; `tree` where it takes one.
+    """How a micro-batch's places attend, as keyword arguments of a decoder; `tree` says whether it takes one.
 
     The mask is always given and 4-D: transformers could read restarting positions as packed sequences otherwise. Beside
     a tree it takes no memory and lets nothing through, so that a layer that used it could not go unnoticed.
@@ -195,7 +211,7 @@ def attending(micro: MicroBatch, device: torch.device, *, tree: bool) -> dict[st
     if micro.mask is not None:
         return {"attention_mask": micro.mask.to(device)}
     assert micro.tree is not None, "a micro-batch has a mask or a tree"
-    if not tree:
+    if not tree or _copied(micro.tree) > COPIED * length:
         return {"attention_mask": dense_mask(micro.tree, length).to(device)}
     blocks = tuple(block_RT.to(device) for block_RT in micro.tree.blocks)
     order_L = None if micro.tree.order_L is None else micro.tree.order_L.to(device)

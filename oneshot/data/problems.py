@@ -29,6 +29,8 @@ class Loaded:
 
     problems: list[Problem]
     columns: Mapping[str, str] = field(default_factory=dict)
+    left_out: tuple[Problem, ...] = ()
+    """Rows of a pool without a reference: nothing can match it, so they cannot be trained on."""
 
 
 def resolve(data: DataConfig, *, offline: bool = False) -> list[Problem]:
@@ -37,11 +39,13 @@ def resolve(data: DataConfig, *, offline: bool = False) -> list[Problem]:
 
 
 def load(data: DataConfig, *, offline: bool = False) -> Loaded:
-    """The problems to train on: one for a text, a built-in example or an index, else every row, none merged.
+    """The problems to train on: one for a text, a built-in example or an index, else every row with a reference.
+
+    None is merged. Rows without a reference are left out where others have one; a single example must have its own.
 
     Raises:
         UsageError: E103 an index out of range, E105 contradicting or missing settings, E106 no such file.
-        DataError: E301 an empty question or reference, or a bad row.
+        DataError: E301 an empty question, no reference (of a pool: in no row), or a bad row.
         MachineError: E203, E204 for a Hub data set that cannot be read.
     """
     if data.example or data.answer:
@@ -61,10 +65,22 @@ def load(data: DataConfig, *, offline: bool = False) -> Loaded:
     if data.source in examples():
         only = [examples()[data.source]]
         return Loaded(problems=only if data.index == -1 else [_pick(only, data)])
-    loaded = load_source(data.source, allow_empty_answer=data.index != -1, offline=offline)
+    loaded = load_source(data.source, offline=offline)
     if data.index == -1:
-        return loaded
+        return _with_references(loaded, data.source)
     return Loaded(problems=[_pick(loaded.problems, data)], columns=loaded.columns)
+
+
+def _with_references(loaded: Loaded, source: str) -> Loaded:
+    """The rows that have a reference; `DataError` E301 where none has."""
+    kept = [problem for problem in loaded.problems if problem.answer]
+    if not kept:
+        column, first = loaded.columns["answer"], loaded.problems[0]
+        rows = "" if len(loaded.problems) == 1 else f" in all {len(loaded.problems)} rows"
+        rule = "An empty reference can never match, so it cannot be trained on."
+        raise bad_row(source, first.meta["line"], f"the reference answer ({column}) is empty{rows}", rule)
+    left_out = tuple(problem for problem in loaded.problems if not problem.answer)
+    return Loaded(problems=kept, columns=loaded.columns, left_out=left_out)
 
 
 def load_source(source: str, *, allow_empty_answer: bool = True, offline: bool = False) -> Loaded:

@@ -21,7 +21,7 @@ from oneshot.boxes import boxes
 from oneshot.data.rows import RawRow, bad_row, read_rows
 from oneshot.types import Problem
 
-__all__ = ["COLUMNS", "RawRow", "bad_row", "describe", "merge_equal", "read_rows", "to_problems"]
+__all__ = ["COLUMNS", "RawRow", "bad_row", "describe", "hash_id", "merge_equal", "read_rows", "to_problems"]
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "prompt": ("prompt", "problem", "question"),
@@ -57,7 +57,7 @@ def to_problems(
         if not answer and not allow_empty_answer:
             rule = "An empty reference can never match, so it cannot be trained on."
             raise bad_row(source, row.line, f"the reference answer ({columns['answer']}) is empty", rule)
-        identity = _label(row, columns.get("id", "")) or "p-" + hashlib.sha256(prompt.encode()).hexdigest()[:12]
+        identity = _label(row, columns.get("id", "")) or hash_id(prompt)
         meta = {"source": source, "line": row.line} | _rest(row, columns)
         category = _label(row, columns.get("category", ""))
         identity = _unused(identity, seen)
@@ -69,6 +69,11 @@ def describe(columns: Mapping[str, str]) -> str:
     r"""The mapping as one line for the user: `prompt <- problem, answer <- solution (last \boxed{})`."""
     note = {"solution": r"solution (last \boxed{})"}
     return ", ".join(f"{ours} <- {note.get(theirs, theirs)}" for ours, theirs in columns.items())
+
+
+def hash_id(prompt: str) -> str:
+    """The id of a question that has none; equal questions share it."""
+    return "p-" + hashlib.sha256(prompt.encode()).hexdigest()[:12]
 
 
 def merge_equal(problems: Iterable[Problem]) -> tuple[list[Problem], int]:

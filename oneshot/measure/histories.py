@@ -21,12 +21,12 @@ from typing import Any
 
 from oneshot._store import files
 from oneshot.errors import DataError, UsageError
+from oneshot.history import check_row
 
 RAGGED = 0.5
 """In the published form the shortest history has at least this share of the longest one's visits."""
-MOST_SAMPLES = 1_024
-"""Samples a visit that are tried when they must be told from the accuracies."""
-_ROW = ("step", "problem_id", "samples", "successes", "answers")
+MOST_SAMPLES = 64
+"""Samples a visit that are tried when they must be told from the accuracies: any number fits some larger one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,14 +48,21 @@ class Recorded:
     published: bool
     tracks: Mapping[str, Track]
     samples: int = 0
-    """Published form: the samples a visit, told from the accuracies; 0 where no number fits."""
+    """Published form: the samples a visit; 0 where they are not known."""
+    samples_from: str = "record"
+    """`record` (our own form), `flag`, or `accuracies`: then they are the least that fit, and may have been more."""
 
 
-def read(path: Path, *, allow_ragged: bool = False) -> Recorded:
+def read(path: Path, *, allow_ragged: bool = False, samples: int = 0) -> Recorded:
     """Read a history in either form; which one it is shows from its content.
 
+    Args:
+        path: the file.
+        allow_ragged: take a published record of very unequal lengths.
+        samples: samples a visit of a published record; 0: the least number that fits its accuracies.
+
     Raises:
-        UsageError: E106 no such file, or neither form.
+        UsageError: E106 no such file, or neither form; E105 `samples` that do not fit, or for a record that has them.
         DataError: E301 an empty or ragged history, or an accuracy outside 0 to 1, each with its place.
     """
     if not path.is_file():
@@ -65,11 +72,11 @@ def read(path: Path, *, allow_ragged: bool = False) -> Recorded:
     try:
         value = json.loads(data, object_pairs_hook=_Pairs)
     except (ValueError, RecursionError):  # several lines, or no JSON at all: then the rows say where
-        return _run(path)
+        return _run(path, samples)
     if isinstance(value, _Pairs) and "problem_id" not in value.keys:
-        return published(value.pairs, str(path), allow_ragged=allow_ragged)
+        return published(value.pairs, str(path), allow_ragged=allow_ragged, samples=samples)
     if isinstance(value, _Pairs):
-        return _run(path)
+        return _run(path, samples)
     raise _neither(path)
 
 
@@ -89,8 +96,10 @@ class _Pairs:
         self.keys = {key for key, _ in pairs}
 
 
-def published(pairs: Sequence[tuple[str, Any]], source: str, *, allow_ragged: bool = False) -> Recorded:
-    """Tracks from pairs of an index and its list of accuracies. Raises `DataError` E301 as `read`."""
+def published(
+    pairs: Sequence[tuple[str, Any]], source: str, *, allow_ragged: bool = False, samples: int = 0
+) -> Recorded:
+    """Tracks from pairs of an index and its list of accuracies. Arguments and errors as `read`."""
     if not pairs:
         raise DataError(f"{source} holds no example.", code="E301")
     histories: dict[str, tuple[float, ...]] = {}
@@ -107,12 +116,15 @@ def published(pairs: Sequence[tuple[str, Any]], source: str, *, allow_ragged: bo
             code="E301",
             tries=("--allow-ragged   (rank all the same)",),
         )
-    samples = samples_of({accuracy for history in histories.values() for accuracy in history})
+    if samples:
+        _check_samples(histories, samples, source)
+    known = samples or samples_of({accuracy for history in histories.values() for accuracy in history})
     tracks = {
-        key: Track(accuracies=history, samples=(samples,) * len(history) if samples else ())
+        key: Track(accuracies=history, samples=(known,) * len(history) if known else ())
         for key, history in histories.items()
     }
-    return Recorded(source=source, published=True, tracks=tracks, samples=samples)
+    told = "flag" if samples else "accuracies"
+    return Recorded(source=source, published=True, tracks=tracks, samples=known, samples_from=told)
 
 
 def _accuracies(key: str, values: Any, source: str) -> tuple[float, ...]:
@@ -130,15 +142,33 @@ def _accuracies(key: str, values: Any, source: str) -> tuple[float, ...]:
 
 
 def samples_of(accuracies: set[float]) -> int:
-    """The smallest number of samples that every accuracy is a whole share of; 0 where none up to 1,024 fits."""
-    for samples in range(1, MOST_SAMPLES + 1):
-        if all(math.isclose(a * samples, round(a * samples), abs_tol=1e-9 * samples) for a in accuracies):
-            return samples
-    return 0
+    """The smallest number of samples that every accuracy is a whole share of; 0 where none up to `MOST_SAMPLES` fits.
+
+    A lower bound: visits of 16 samples that all came out as eighths look like visits of 8.
+    """
+    fitting = (n for n in range(1, MOST_SAMPLES + 1) if all(_is_share(a, n) for a in accuracies))
+    return next(fitting, 0)
 
 
-def _run(path: Path) -> Recorded:
-    """Tracks from the `history.jsonl` of a run."""
+def _is_share(accuracy: float, samples: int) -> bool:
+    return math.isclose(accuracy * samples, round(accuracy * samples), abs_tol=1e-9 * samples)
+
+
+def _check_samples(histories: Mapping[str, Sequence[float]], samples: int, source: str) -> None:
+    """Refuse a number of samples that some accuracy is no whole share of."""
+    for key, history in histories.items():
+        for visit, accuracy in enumerate(history, start=1):
+            if not _is_share(accuracy, samples):
+                raise UsageError(
+                    f"--samples {samples} does not fit {source}: index {key!r}, visit {visit} has the accuracy "
+                    f"{accuracy:g}, which is no whole number of {samples} samples.",
+                    code="E105",
+                    kept="Nothing was written.",
+                )
+
+
+def _run(path: Path, samples: int = 0) -> Recorded:
+    """Tracks from the `history.jsonl` of a run, which has its samples itself."""
     tracks: dict[str, dict[int, Mapping[str, Any]]] = {}
     for number, row in enumerate(files.read_lines(path), start=1):
         _check_row(row, f"{path}, line {number}")
@@ -147,23 +177,17 @@ def _run(path: Path) -> Recorded:
         if path.read_bytes().strip():  # one line that is no JSON, which a reader of rows takes for a torn write
             raise _neither(path)
         raise DataError(f"{path} holds no visit.", code="E301")
+    if samples:
+        message = f"--samples {samples}: {path} records how many samples each visit had."
+        raise UsageError(message, code="E105", kept="Nothing was written.")
     return Recorded(source=str(path), published=False, tracks={key: _track(steps) for key, steps in tracks.items()})
 
 
 def _check_row(row: Mapping[str, Any], where: str) -> None:
-    if missing := [key for key in _ROW if key not in row]:
-        raise UsageError(f"{where} is no row of a history: it has no {', '.join(missing)}.", code="E106")
-    samples, successes, answers = row["samples"], row["successes"], row["answers"]
-    whole = all(isinstance(n, int) and not isinstance(n, bool) for n in (row["step"], samples, successes))
-    if not isinstance(row["problem_id"], str):
-        raise DataError(f"{where}: the problem's id is no text.", code="E301")
-    if not whole or samples < 1 or not 0 <= successes <= samples:
-        message = (
-            f"{where}: {successes!r} of {samples!r} samples at step {row['step']!r} is no accuracy between 0 and 1."
-        )
-        raise DataError(message, code="E301")
-    if not isinstance(answers, dict) or not all(isinstance(n, int) and n >= 0 for n in answers.values()):
-        raise DataError(f"{where}: answers must map each answer to its count.", code="E301")
+    """As `history.check_row`; also that the answers are no more than the samples, which redraws need."""
+    check_row(row, where)
+    if sum(row["answers"].values()) > row["samples"]:
+        raise DataError(f"{where}: {sum(row['answers'].values())} answers of {row['samples']} samples.", code="E301")
 
 
 def _track(by_step: Mapping[int, Mapping[str, Any]]) -> Track:

@@ -19,10 +19,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from oneshot.measure.statistics import wilson
+
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
+TOLERANCE = 0.1
+"""What the command is content with: at .4 or .6, 98 % of groups of 8 carry signal, at .5 99 %."""
 DIGITS = 12
 """Expected squared distances that agree to so many decimals are ties; 3 of 8 is as far from 1/2 as 5 of 8."""
 
@@ -88,19 +92,19 @@ def _keys(
     return successes_P == 0, spread_P
 
 
-def distances(successes_P: Ints, samples_P: Ints, target: float, z: float) -> tuple[Floats, Floats]:
-    """Smallest and largest |p - target| over the Wilson interval of `z` standard deviations; [0, 1] is p's without any.
+def away(low: float, high: float, target: float = 0.5) -> tuple[float, float]:
+    """Smallest and largest |p - target| over an interval of p."""
+    return max(low - target, target - high, 0.0), max(high - target, target - low)
 
-    (`statistics.wilson` for whole arrays.)
-    """
-    n_P = np.maximum(samples_P, 1)
-    share_P, shrink_P = successes_P / n_P, 1 + z * z / n_P
-    centre_P = (share_P + z * z / (2 * n_P)) / shrink_P
-    half_P = z / shrink_P * np.sqrt(share_P * (1 - share_P) / n_P + z * z / (4 * n_P * n_P))
-    low_P = np.where(samples_P == 0, 0.0, np.maximum(centre_P - half_P, 0))
-    high_P = np.where(samples_P == 0, 1.0, np.minimum(centre_P + half_P, 1))
-    near_P = np.maximum(np.maximum(low_P - target, target - high_P), 0)
-    return near_P, np.maximum(high_P - target, target - low_P)
+
+def distances(successes_P: Ints, samples_P: Ints, target: float, z: float) -> tuple[Floats, Floats]:
+    """[P], [P]: `away` over Wilson intervals of `z` standard deviations; of [0, 1] where there are no samples."""
+    level, base = math.erf(z / math.sqrt(2)), int(samples_P.max(initial=0)) + 1
+    pair_U, of_P = np.unique(samples_P * base + successes_P, return_inverse=True)
+    bounds = [wilson(int(pair % base), int(pair // base), level) for pair in pair_U]
+    near_far_U2 = np.array([away(b.low, b.high, target) for b in bounds], dtype=np.float64).reshape(-1, 2)
+    near_P, far_P = near_far_U2[of_P.reshape(-1)].T
+    return near_P, far_P
 
 
 class Halving:

@@ -47,11 +47,12 @@ def historical_std(histories: Sequence[Sequence[float]]) -> FloatArray:
 def corrected_variance(histories: Sequence[Sequence[float]], samples: Sequence[Sequence[int]]) -> FloatArray:
     """[P]: the variance less its expected noise (`noise_variance`); signed, never floored; not in the paper.
 
-    Negative means that the history moves less than sampling noise alone would. NaN where the noise is not known.
+    Negative means that the history moves less than sampling noise alone would. NaN where the noise is not known, and
+    with fewer than two visits, which cannot vary: a score of 0 would rank them above every negative one.
     """
     found = []
     for history, sizes in zip(histories, samples, strict=True):
-        noise = noise_variance(history, sizes) if history and sizes else None
+        noise = noise_variance(history, sizes) if len(history) > 1 and sizes else None
         found.append(math.nan if noise is None else float(variance(history) - noise))
     return np.array(found, dtype=np.float64)
 
@@ -129,7 +130,17 @@ def distinct_ratio(counts: Mapping[str, int], samples: int) -> float:
     return sum(count > 0 for count in counts.values()) / samples
 
 
-def _per_visit(tracks: Sequence[Track], feature: Callable[[Mapping[str, int], int], float]) -> FloatArray:
+Feature = Callable[[Mapping[str, int], int], float]
+"""(answer -> count, samples) of one visit to a number."""
+
+ANSWERS: Mapping[str, Feature] = {
+    "answer-entropy": lambda counts, n: answer_entropy(counts),
+    "distinct-answers": distinct_ratio,
+}
+"""The scores of the answers of one visit, by their names in `SCORES`; the largest comes first."""
+
+
+def _per_visit(tracks: Sequence[Track], feature: Feature) -> FloatArray:
     """[P]: the mean over visits of a feature of each visit's answers; NaN where none were recorded."""
     found = []
     for track in tracks:
@@ -152,7 +163,7 @@ class Score:
     descending: bool = True
     """The largest score comes first."""
     needs: str = "visits"
-    """What the tracks must hold: `visits`, `two` (visits), `samples` (their number is known), `answers` or nothing."""
+    """What the tracks must hold: `visits`, `two` (visits), `samples` (of two visits, known), `answers` or nothing."""
 
 
 def _histories(tracks: Sequence[Track]) -> list[tuple[float, ...]]:
@@ -190,12 +201,12 @@ SCORES: Mapping[str, Score] = {
     ),
     "answer-entropy": Score(
         help="how much the answers differ: their entropy in nats, mean over the visits",
-        of=lambda tracks, seed: _per_visit(tracks, lambda counts, n: answer_entropy(counts)),
+        of=lambda tracks, seed: _per_visit(tracks, ANSWERS["answer-entropy"]),
         needs="answers",
     ),
     "distinct-answers": Score(
         help="distinct answers / samples, mean over the visits",
-        of=lambda tracks, seed: _per_visit(tracks, distinct_ratio),
+        of=lambda tracks, seed: _per_visit(tracks, ANSWERS["distinct-answers"]),
         needs="answers",
     ),
     "random": Score(

@@ -3,6 +3,7 @@
 A history is smoothed (moving average over 9 visits, at the edges over those there are) into the chance p_t behind each
 visit, every visit is drawn anew as Binomial(n_t, p_t)/n_t, and the whole pool is scored and ranked again. Without the
 smoothing the observed noise would be drawn a second time on top of itself and variances would come out too large.
+Scores of answers: `answer_redraws.py`.
 
 What the intervals hold is one run's noise only: another full run would differ more.
 """
@@ -16,10 +17,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from oneshot.measure.answer_redraws import redrawn
 from oneshot.measure.dynamics import smooth
 from oneshot.measure.histories import Track
-from oneshot.measure.selection import RECENT, SCORES
-from oneshot.measure.statistics import LEVEL
+from oneshot.measure.probing import away
+from oneshot.measure.selection import ANSWERS, RECENT, SCORES
+from oneshot.measure.statistics import LEVEL, wilson
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -84,7 +87,7 @@ class Drawn:
 
 @dataclass(frozen=True, kw_only=True)
 class Intervals:
-    """95 % of the redraws; NaN where a track has no visits or its samples are unknown."""
+    """95 % of the redraws; NaN where a track has no visits or its samples are unknown, or no redraw could differ."""
 
     score_low_P: FloatArray
     score_high_P: FloatArray
@@ -155,7 +158,7 @@ def _corrected(drawn: Drawn) -> FloatArray:
     noise = np.where(drawn.seen_PT, noise, 0)
     noise[drawn.seen_PT & (drawn.samples_PT < 2)] = math.nan
     total: FloatArray = _variance(drawn) - noise.sum(axis=1) * (drawn.visits_P - 1) / drawn.visits_P**2
-    return total
+    return np.where(drawn.visits_P < 2, math.nan, total)
 
 
 def _lim(drawn: Drawn) -> FloatArray:
@@ -187,7 +190,7 @@ DRAWN: Mapping[str, Callable[[Drawn], FloatArray]] = {
     "distance-to-half": lambda drawn: np.abs(_mean(drawn) - 0.5),
     "recent-slope": _slope,
 }
-"""The scores of a redraw, by the names of `SCORES`. Answers and chance are not redrawn: they have no intervals."""
+"""The scores of a redraw, by the names of `SCORES`; those of answers are in `answer_redraws.py`, chance has none."""
 
 
 def intervals(
@@ -197,20 +200,49 @@ def intervals(
 
     Tracks without visits are not redrawn; ranks are among the others. The bounds are the redraws themselves at 2.5 %
     and 97.5 % (inverted distribution function), so bounds of ranks are whole numbers. A score may lie outside its own
-    interval: a history that jumps more from visit to visit than its smoothed chance and sampling allow.
+    interval: a history that moves more, or less, from visit to visit than its smoothed chance and sampling make likely.
+
+    A history that was 0 throughout, or 1, is redrawn as it is, though its chance is not certain: the mean has Wilson's
+    interval over all samples, other scores none, and its ranks move with the others only.
     """
-    known = [place for place, track in enumerate(tracks) if track.accuracies and track.samples]
-    if name not in DRAWN or not known or count < 1:
+    answers = name in ANSWERS
+    known = [p for p, track in enumerate(tracks) if track.samples and (track.answers if answers else track.accuracies)]
+    if not (answers or name in DRAWN) or not known or count < 1:
         return None
-    scores = np.empty((count, len(known)))
-    first, last = np.empty((count, len(known)), np.int32), np.empty((count, len(known)), np.int32)
-    for row, drawn in enumerate(redraws([tracks[place] for place in known], count=count, seed=seed, window=window)):
-        scores[row] = np.round(DRAWN[name](drawn), _DIGITS)
-        first[row], last[row] = tied(_keys(scores[row], SCORES[name].descending))
+    there = [tracks[place] for place in known]
+    drawn = redrawn(name, there, count=count, seed=seed) if answers else _scored(name, there, count, seed, window)
+    scores = np.round(drawn, _DIGITS)
+    first, last = np.empty(scores.shape, np.int32), np.empty(scores.shape, np.int32)
+    for row, of_redraw in enumerate(scores):
+        first[row], last[row] = tied(_keys(of_redraw, SCORES[name].descending))
     tail = (1 - LEVEL) / 2
-    bounds = []
+    bounds: list[FloatArray] = []
     for values, share in ((scores, tail), (scores, 1 - tail), (first, tail), (last, 1 - tail)):
         bound = np.full(len(tracks), math.nan)
         bound[known] = np.quantile(values, share, axis=0, method="inverted_cdf")
         bounds.append(bound)
+    for place, unmoved in zip(known, _unmoved(there, scores, answers), strict=True):
+        if unmoved:
+            bounds[0][place], bounds[1][place] = _undrawn(name, tracks[place])
     return Intervals(score_low_P=bounds[0], score_high_P=bounds[1], rank_low_P=bounds[2], rank_high_P=bounds[3])
+
+
+def _scored(name: str, tracks: Sequence[Track], count: int, seed: int, window: int) -> FloatArray:
+    """[count, P]: a score of every redraw of the accuracies."""
+    return np.stack([DRAWN[name](drawn) for drawn in redraws(tracks, count=count, seed=seed, window=window)])
+
+
+def _unmoved(tracks: Sequence[Track], scores: FloatArray, answers: bool) -> list[bool]:
+    """[P]: whether nothing of a track could be drawn otherwise: always solved or never, or always the same answers."""
+    if answers:
+        return [bool(same) for same in (scores == scores[0]).all(axis=0)]
+    return [len(set(track.accuracies)) == 1 and track.accuracies[0] in (0, 1) for track in tracks]
+
+
+def _undrawn(name: str, track: Track) -> tuple[float, float]:
+    """The interval of a score of which every redraw is the same."""
+    if name not in ("mean-accuracy", "distance-to-half"):
+        return math.nan, math.nan
+    total = sum(track.samples)
+    rate = wilson(total if track.accuracies[0] else 0, total)
+    return (rate.low, rate.high) if name == "mean-accuracy" else away(rate.low, rate.high)

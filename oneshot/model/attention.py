@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.attention.bias import causal_lower_right
 from torch.nn.functional import scaled_dot_product_attention
 
 from oneshot.types import Tree
@@ -77,8 +78,11 @@ def _causal(q_RThD: Tensor, k_RShD: Tensor, v_RShD: Tensor, scaling: float | Non
     """Causal attention of the last T of S places, [R, T, heads, D]."""
     q, k, v = (x.transpose(1, 2) for x in (q_RThD, k_RShD, v_RShD))
     new, seen = q.shape[2], k.shape[2]
-    mask_TS = None
-    if new != seen:
+    mask_TS: Tensor | None = None
+    if new != seen and q.is_cuda:
+        # Not a mask but the name of one, which flash attention knows. Has not run on a GPU yet.
+        mask_TS = causal_lower_right(new, seen)
+    elif new != seen:
         mask_TS = torch.ones(new, seen, dtype=torch.bool, device=q.device).tril(seen - new)
     shared = q.shape[1] != k.shape[1]
     out = scaled_dot_product_attention(

@@ -49,6 +49,8 @@ class Forecast:
     """Keys and values of the rows decoded at once."""
     drawing: int
     """The sampler's logits and cumulative probabilities."""
+    stepping: int = 0
+    """The trained values as they were before an optimiser step, for its norm."""
     masters: int = 0
     """Float32 values behind bfloat16 weights."""
     critic: int = 0
@@ -62,8 +64,8 @@ class Forecast:
 
     @property
     def total(self) -> int:
-        """The peak: what lasts, and the larger of learning and sampling."""
-        return self.lasting + max(self.activations + self.logits, self.kv_cache + self.drawing)
+        """The peak: what lasts, and the largest of learning, the optimiser's step and sampling."""
+        return self.lasting + max(self.activations + self.logits, self.stepping, self.kv_cache + self.drawing)
 
     def lines(self) -> list[str]:
         """One line a part for the user, in GiB; parts that take nothing are left out."""
@@ -96,10 +98,10 @@ def forecast(shapes: Shapes, config: Config, *, training: bool = True, prompt: i
 
     Approximations, meant to be 10 % or so high rather than low:
 
-    - Activations, in numbers a layer and token: 6 hidden + 5 query + 4 MLP sizes, and the attention mask as floats
-      (one a token of the micro-batch). A test compares this with what autograd keeps for small models. An adapter
-      adds `rank` float32 numbers a layer it is in, and in bfloat16 that layer's input as float32; that less is kept
-      of layers without one is not counted.
+    - Activations, in numbers a layer and token: 6 hidden + 5 query + 4 MLP sizes, and one a token of the micro-batch,
+      for a mask as floats, or for each response's copy of the prompt's keys and values. A test compares this with what
+      autograd keeps for small models. An adapter adds `rank` float32 numbers a layer it is in, and in bfloat16 that
+      layer's input as float32; that less is kept of layers without one is not counted.
     - With checkpointing: the hidden states between the layers, and what one layer keeps, a quarter more while its
       gradient is made.
     - A micro-batch holds `optim.micro_tokens` tokens, or one response with its prompt where that is longer.
@@ -128,7 +130,9 @@ def forecast(shapes: Shapes, config: Config, *, training: bool = True, prompt: i
         rows, length = max(rows, config.evals.batch or ROWS), max(length, prompt + config.evals.max_new_tokens)
     return Forecast(
         weights=weights + adapter,
-        gradients=trained,
+        # Where each term's gradient is measured apart, there are three beside their sum.
+        gradients=trained * (1 + 3 * (config.optim.term_norms_every > 0)),
+        stepping=trained,
         optimizer=2 * trained,
         reference=weights * (full and (config.algorithm.kl != 0 or config.algorithm.kl_in_reward != 0)),
         activations=(size * kept + beside) * tokens * training,

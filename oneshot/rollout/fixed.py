@@ -73,7 +73,7 @@ class FixedDecoding:
         self.policy, self.sampling, self.streams, self.filters, self.means = policy, sampling, streams, filters, means
         self.prompts = [tuple(p) for p in prompts]
         self.waiting = deque(sorted(range(len(prompts)), key=lambda i: (len(prompts[i]), self.prompts[i], i)))
-        self.rows = self.most = bucket(min(rows, len(prompts)))
+        self.rows = self.most = bucket(len(prompts)) if rows >= len(prompts) else bucket_within(rows)
         self.limit, device = sampling.max_new_tokens, policy.device
         # One slot beyond the last token: a row that stands still writes there.
         self.slots = -(-(max(map(len, self.prompts)) + self.limit) // 64) * 64

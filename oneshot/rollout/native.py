@@ -17,12 +17,11 @@ from torch import Tensor
 from oneshot.model.policy import Policy, attends_to_everything
 from oneshot.rollout import attend
 from oneshot.rollout.block import Block
-from oneshot.rollout.cache import BufferCache
 from oneshot.rollout.draw import Filters, draw, uniform
 from oneshot.rollout.fixed import FixedDecoding, Means, bucket_within
 from oneshot.rollout.graphs import cuda_capture
 from oneshot.rollout.linear import few_rows, logits
-from oneshot.rollout.prefill import Prefilled, prefill
+from oneshot.rollout.prefill import Prefilled
 from oneshot.rollout.slots import rows_that_fit
 from oneshot.types import Completion, Sampling
 
@@ -188,9 +187,6 @@ class _Decoding:
                 self.done[request] = Completion(
                     tokens=tokens, logprobs=logprobs, text=self.policy.decode(tokens), finished=ended
                 )
-
-    def _prefill(self, prompts: list[tuple[int, ...]]) -> tuple[BufferCache, Tensor]:
-        return prefill(self.policy, prompts)
 
     def _step(self) -> None:
         """One token further for every row."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from oneshot.data.problems import Loaded, load_source
+from oneshot.data.problems import BUILTIN, Loaded, examples, load_source
+from oneshot.data.readers import hash_id
+from oneshot.errors import UsageError
 from oneshot.types import Problem
 
 INDEX_COLUMNS = ("index", "extra_info.index")
@@ -40,7 +42,7 @@ class Choice:
     """95 % interval of the score."""
     high: float
     mean: float
-    """Mean accuracy over the visits; after a probe the rate of fresh samples, where there are any."""
+    """Mean accuracy over the visits; after a probe the rate of fresh samples, or of those chosen by (see `fresh`)."""
     visits: int
     tie_first: int
     tie_last: int
@@ -50,6 +52,8 @@ class Choice:
     corrected: float = math.nan
     """Variance less its expected noise."""
     accuracies: tuple[float, ...] = ()
+    fresh: int | None = None
+    """After a probe: the samples that had no part in the choice; 0: `mean` is the rate that was chosen by."""
 
     def row(self) -> dict[str, Any]:
         """A row of the output file: fit to be read again as `train --data` and as a pool."""
@@ -76,11 +80,17 @@ class Choice:
             "corrected_variance": self.corrected,
             "same_problem_as": list(self.candidate.same_as),
             "empty_reference": not self.candidate.problem.answer,
+            "fresh_samples": self.fresh,
         }
 
 
 def read_candidates(source: str, *, offline: bool = False) -> list[Candidate]:
-    """Every row of a file or a Hub data set, in order. Raises as `oneshot.data.problems.load_source`."""
+    """Every row of a file or a Hub data set, in order.
+
+    Raises:
+        UsageError: E105 the name of something built in; and as `oneshot.data.problems.load_source`.
+    """
+    _no_pool(source)
     loaded = load_source(source, allow_empty_answer=True, offline=offline)
     indices = [_index(loaded, place) for place in range(len(loaded.problems))]
     equal: dict[str, list[int]] = {}
@@ -90,7 +100,7 @@ def read_candidates(source: str, *, offline: bool = False) -> list[Candidate]:
     return [
         Candidate(
             index=indices[place],
-            id=problem.id if own else fingerprint(problem.prompt),
+            id=problem.id if own else hash_id(problem.prompt),
             problem=problem,
             same_as=tuple(indices[other] for other in equal[problem.prompt] if other != place),
         )
@@ -98,9 +108,22 @@ def read_candidates(source: str, *, offline: bool = False) -> list[Candidate]:
     ]
 
 
-def fingerprint(prompt: str) -> str:
-    """The id of a question that has none, as the readers make it."""
-    return "p-" + hashlib.sha256(prompt.encode()).hexdigest()[:12]
+def _no_pool(source: str) -> None:
+    """Refuse the names that `train` knows and that hold no rows to choose from."""
+    if Path(source).expanduser().exists():
+        return
+    if source == BUILTIN:
+        raise UsageError(
+            "the built-in task is no pool of rows: the demo makes its problems and chooses one of them itself.",
+            code="E105",
+            tries=("oneshot demo", "oneshot select FILE.jsonl --probe 8 --out picks.jsonl"),
+        )
+    if source in examples():
+        raise UsageError(
+            f"{source} is one built-in example, so there is nothing to choose from.",
+            code="E105",
+            tries=(f"oneshot train --data {source}", "oneshot select FILE.jsonl --probe 8 --out picks.jsonl"),
+        )
 
 
 def _index(loaded: Loaded, place: int) -> int | str:
@@ -108,7 +131,7 @@ def _index(loaded: Loaded, place: int) -> int | str:
     if loaded.columns.get("id") not in INDEX_COLUMNS:
         index = problem.meta.get("index", place)
     else:  # the reader took the index as the id; a row without one got the hash
-        index = place if problem.id == fingerprint(problem.prompt) else problem.id
+        index = place if problem.id == hash_id(problem.prompt) else problem.id
     if isinstance(index, int):
         return index
     text = str(index)

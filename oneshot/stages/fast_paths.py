@@ -18,6 +18,7 @@ from torch import Tensor
 
 from oneshot.errors import MachineError
 from oneshot.model import attention
+from oneshot.model.logprobs import fast_head
 from oneshot.model.products import onednn
 from oneshot.rollout.linear import never_turned, turned
 from oneshot.stages.comparisons import PROMPT, Pairs, fixed_pairs, head_pairs, packed_pairs, tree_pairs, turned_pairs
@@ -70,7 +71,13 @@ def settle(setup: Setup, prompt: Sequence[int], *, event: Callable[..., None], n
         note(f"warning: {path.plain} instead of {path.fast}, because {why}")
         setup = replace(setup, plain=setup.plain | {path.name})
         _leave(setup, path.name)
-    event("checked", paths=found, limit=limit, seconds=time.perf_counter() - began)
+    used = {"head": fast_head(setup.policy.device, setup.policy.head.dtype, len(setup.policy.head))}
+    if setup.engine.how:  # it has sampled for a comparison
+        used["sampler"] = setup.engine.how
+    if setup.policy.device.type == "cuda":
+        for what, how in used.items():
+            note(f"{what}: {how}")
+    event("checked", paths=found, limit=limit, used=used, seconds=time.perf_counter() - began)
     return setup
 
 
@@ -106,10 +113,18 @@ def _compared(path: Path, setup: Setup, prompt: tuple[int, ...], limit: float) -
 def _distance(fast: Tensor, plain: Tensor) -> float:
     """‖fast − plain‖ / ‖plain‖; plain zeros must be matched to the bit."""
     apart = float((fast.detach().float() - plain.detach().float()).norm())
-    return apart / float(plain.detach().float().norm()) if apart else 0.0
+    size = float(plain.detach().float().norm())
+    return 0.0 if not apart else apart / size if size else float("inf")
 
 
 PATHS: tuple[Path, ...] = (
+    Path(
+        name="head",
+        fast="log-probs in chunks",
+        plain="log-probs over all logits at once",
+        used=lambda setup: True,
+        pairs=head_pairs,
+    ),
     Path(
         name="fixed",
         fast="fixed slots in the sampler",
@@ -123,13 +138,6 @@ PATHS: tuple[Path, ...] = (
         plain="plain products",
         used=lambda setup: turned(setup.policy.device) or onednn(setup.policy.head),
         pairs=turned_pairs,
-    ),
-    Path(
-        name="head",
-        fast="log-probs in chunks",
-        plain="log-probs over all logits at once",
-        used=lambda setup: True,
-        pairs=head_pairs,
     ),
     Path(
         name="tree",
@@ -146,4 +154,4 @@ PATHS: tuple[Path, ...] = (
         pairs=packed_pairs,
     ),
 )
-"""In the order of comparison: what others are compared with comes after them."""
+"""In the order of comparison: what others are computed with comes before them."""

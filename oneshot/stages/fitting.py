@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import torch
+
 from oneshot.config.names import flag
 from oneshot.config.origins import value_of
 from oneshot.config.schema import Config
@@ -11,6 +13,8 @@ from oneshot.model.memory import checkpointed, forecast, gib
 from oneshot.model.policy import Policy
 from oneshot.model.shapes import lookup
 
+HEAD_LIMIT = {torch.float32: 1e-3, torch.float64: 1e-6}
+"""Of ‖ours − theirs‖ / ‖theirs‖ of a model's logits; .05 in lower precision."""
 TRAINING, EVALUATION = "rollout.max_new_tokens", "evals.max_new_tokens"
 
 
@@ -68,6 +72,29 @@ def too_long(config: Config, key: str, *, prompt: int, context: int) -> UsageErr
         tries=(f"{flag(key)} {room}",) if room > 0 else ("--model another-model", "a shorter prompt"),
         kept="Nothing was trained.",
     )
+
+
+@torch.no_grad()
+def check_head(policy: Policy) -> None:
+    """Refuse a model whose logits are more than states times output matrix: scaled, capped, or with a bias.
+
+    Sampler and learner both compute them so, and would sample and train another distribution than the model's.
+
+    Raises:
+        DataError: E304.
+    """
+    ids = torch.arange(1, 4, device=policy.device)[None]  # not 0, which may be a pad without a vector
+    ours = policy.decoder(input_ids=ids, use_cache=False).last_hidden_state @ policy.head.T
+    theirs = policy.model(input_ids=ids, use_cache=False).logits
+    limit = HEAD_LIMIT.get(theirs.dtype, 0.05)
+    if not (ours - theirs).float().norm() <= limit * theirs.float().norm():
+        raise DataError(
+            f"the logits of {policy.name} ({policy.model.config.model_type}) are more than its last states times its "
+            "output matrix (a scale, a cap or a bias), which sampler and learner here do not know.",
+            code="E304",
+            tries=("--model smollm2-135m", "--model Qwen/Qwen2.5-Math-1.5B   (Llama, Qwen and Mistral kinds work)"),
+            kept="Nothing was trained.",
+        )
 
 
 def check_eos(policy: Policy) -> None:

@@ -132,24 +132,54 @@ def _accepts(verify: Verifier, answer: str) -> bool:
 
 
 def check_answers(verify: Verifier, problems: Sequence[Problem]) -> list[str]:
-    """Check before training that the reward accepts every reference; warnings about a user's function.
-
-    What such a function wants to read is not known, so one that calls none of our statements right is only warned of.
+    """Check before training that the reward accepts every reference; what there is to warn of.
 
     Raises:
         DataError: E302 with the line of the first reference that a grader of ours refuses, E305 a function failed.
     """
-    if is_users(verify):
-        return unmatchable(verify, problems).sentences(verify)
     for problem in problems:
-        try:
-            self_check(verify, problem.answer)
-        except DataError as error:
-            if len(problems) == 1 or "line" not in problem.meta:
-                raise
-            where = f"{problem.meta.get('source', '')}, line {problem.meta['line']}"
-            raise DataError(f"{where}: {error.message}", code=error.code, tries=error.tries, kept=error.kept) from error
-    return _unread(verify, problems)
+        if (error := _refusal(verify, problem, alone=len(problems) == 1)) is not None:
+            raise error
+    return cautions(verify, problems)
+
+
+def usable(verify: Verifier, problems: Sequence[Problem]) -> tuple[list[Problem], list[Problem]]:
+    """(problems whose reference the reward accepts, those whose it refuses), in order.
+
+    Raises:
+        DataError: E302 as `check_answers`, where it refuses all of them, or the only one.
+    """
+    refusals = [_refusal(verify, problem, alone=len(problems) == 1) for problem in problems]
+    found = [error for error in refusals if error is not None]
+    if found and len(found) == len(problems):
+        raise found[0]
+    pairs = list(zip(problems, refusals, strict=True))
+    return [p for p, error in pairs if error is None], [p for p, error in pairs if error is not None]
+
+
+def _refusal(verify: Verifier, problem: Problem, *, alone: bool) -> DataError | None:
+    """E302 where a grader of ours refuses a reference; what a user's function wants to read is not known."""
+    if is_users(verify):
+        return None
+    try:
+        self_check(verify, problem.answer)
+    except DataError as error:
+        if error.code != "E302":
+            raise
+        if alone or "line" not in problem.meta:
+            return error
+        where = f"{problem.meta.get('source', '')}, line {problem.meta['line']}"
+        return DataError(f"{where}: {error.message}", code=error.code, tries=error.tries, kept=error.kept)
+    return None
+
+
+def cautions(verify: Verifier, problems: Sequence[Problem]) -> list[str]:
+    """Warnings: a user's function that calls none of our statements right, references that are matched as text only.
+
+    Raises:
+        DataError: E305 a function failed.
+    """
+    return unmatchable(verify, problems).sentences(verify) if is_users(verify) else _unread(verify, problems)
 
 
 def _unread(verify: Verifier, problems: Sequence[Problem]) -> list[str]:

@@ -21,6 +21,7 @@ from oneshot.stages.setup import Setup
 from oneshot.stages.watch import Clock, rollout_metrics
 from oneshot.stages.worst_case import head_of, packs
 from oneshot.train.checkpoint import Checkpoints, Curriculum
+from oneshot.train.curriculum.base import found
 from oneshot.train.curriculum.embedding import mean_hidden
 from oneshot.train.learner import AdamWSettings, Learner
 from oneshot.types import Engine, Group, Problem, Sampling, Verifier
@@ -64,6 +65,9 @@ def train(parts: TrainParts) -> None:
     for step in range(first_step, parts.steps):
         clock = Clock()
         problems = parts.curriculum.next(step, parts.history)
+        if settled := found(parts.curriculum, step):
+            parts.record.event(settled.kind, step=step, **settled.details)
+            parts.say(settled.said)
         with sampling(parts.record, step):
             drawn = until_they_differ(partial(sample, parts, step), problems, most=max(1, parts.rounds))
         clock.lap("rollout")

@@ -16,15 +16,17 @@ from oneshot.config.load import to_dict
 from oneshot.config.origins import Resolved, format_table
 from oneshot.config.request import Request
 from oneshot.config.schema import Config
-from oneshot.data.problems import BUILTIN, load
+from oneshot.data.problems import BUILTIN
 from oneshot.errors import MachineError
 from oneshot.model import policy as policies
+from oneshot.model import precision
 from oneshot.model.memory import PROMPT_TOKENS, Forecast, check_memory, forecast
 from oneshot.model.shapes import lookup
 from oneshot.model.storage import DiskForecast, check_room, disk_forecast
 from oneshot.model.targets import saved_params
-from oneshot.stages import fitting, forecasts
+from oneshot.stages import fitting, forecasts, graders
 from oneshot.stages.display import printable
+from oneshot.stages.examples import check_file, training_problems
 from oneshot.stages.forecasts import Speed, TimeForecast, time_forecast
 from oneshot.stages.setup import Names, Setup, algorithm_of, held_out, load_setup, resolve_names
 from oneshot.stages.worst_case import WorstCase, run_worst_case, short_decode, speed_of, still_learner, weights_of
@@ -69,11 +71,13 @@ def _facts(request: Request, need: Forecast | None) -> dict[str, Any]:
 
 
 def dry_run(request: Request) -> int:
-    """Print the plan; exit 0. Names are resolved, so a wrong one still ends in E101 or E102."""
+    """Print the plan; exit 0. Names are resolved and a file that is here is read, so what is wrong there is told."""
     config = request.config
     resolve_names(config)
+    check_file(config)
+    here = precision.settled(config, cuda=policies.gpu_memory() is not None, training=True)
     shapes = lookup(config.model.name)
-    need = None if shapes is None else forecast(shapes, config)
+    need = None if shapes is None else forecast(shapes, here)
     if request.json:
         print(json.dumps(_facts(request, need), default=str))
         return 0
@@ -100,13 +104,15 @@ def main(request: Request) -> int:
     names = resolve_names(config)
     free = policies.gpu_memory()
     shapes = lookup(config.model.name)
+    config = precision.settled(config, cuda=free is not None, training=True)
     config, said = fitting.decide_checkpointing(config, available=free)
     request = replace(request, config=config)
     check_memory(config, available=free)
     fitting.check_limits(config, training=True)
     if shapes is not None:
         check_room(disk_forecast(saved_params(shapes, config.model), config), Path(config.save.runs))
-    problems = _problems(request)
+    notes: list[str] = []
+    problems = _problems(request, names, notes)
     kind = str(problems[0].meta.get("kind", "")) if problems else ""
     unseen = len(held_out(config, kind, offline=request.offline))
     setup, why = _loaded(request, names)
@@ -131,16 +137,17 @@ def main(request: Request) -> int:
         return 0
     if request.verbose:
         print(format_table(Resolved(config=config, origins=dict(request.origins))) + "\n")
-    print("\n".join(_lines(request, problems, worst, why, told, speed, disk, said)))
+    print("\n".join(_lines(request, problems, worst, why, told, speed, disk, [*filter(None, [said]), *notes])))
     return 0
 
 
-def _problems(request: Request) -> list[Problem]:
-    """What would be trained on; empty where none is given, or the demo chooses."""
+def _problems(request: Request, names: Names, notes: list[str]) -> list[Problem]:
+    """What would be trained on, and what there is to say of it; empty where none is given, or the demo chooses."""
     data = request.config.data
     if not (data.example or data.answer) and data.source in ("", BUILTIN):
         return []
-    return load(data, offline=request.offline).problems
+    verify = None if graders.is_users(names.verify) else names.verify  # a plan runs no code of the user's
+    return training_problems(request.config, verify, offline=request.offline, say=notes.append)
 
 
 def _example(problems: Sequence[Problem]) -> dict[str, Any] | None:
@@ -180,7 +187,7 @@ def _lines(
     told: TimeForecast | None,
     speed: Speed | None,
     disk: DiskForecast | None,
-    said: str,
+    notes: Sequence[str],
 ) -> list[str]:
     """The plan as a person reads it."""
     config = request.config
@@ -198,5 +205,5 @@ def _lines(
         "disk": disk.sentence() if disk else unknown,
     }
     lines = [(name if i == 0 else "", line) for name, text in rows.items() for i, line in enumerate(text.splitlines())]
-    chosen = [said] if said else []
-    return [*(f"{name:<9} {line}" for name, line in lines), *chosen, *inert(config), "nothing was trained or written"]
+    said = [*notes, *inert(config), "nothing was trained or written"]
+    return [*(f"{name:<9} {line}" for name, line in lines), *said]

@@ -6,7 +6,7 @@ import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean
+from statistics import fmean, stdev
 from typing import Any
 
 from oneshot.errors import DataError, HealthAbort
@@ -23,6 +23,8 @@ ROUND = 3
 """Probing uses rounds 0 to 2."""
 MOST_CUT = 0.95
 """A step with a larger share of responses cut at the limit is a bad one."""
+T_975 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131)
+"""Student's t with P(T <= t) = .975, for 1 to `PROBED` − 1 degrees of freedom."""
 JUDGED = ("train/accuracy", "completions/clipped_ratio", "found")
 """The metrics that the health rules read."""
 
@@ -42,9 +44,19 @@ class BaseRate:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """95 % Wilson interval."""
-        interval = wilson(self.successes, self.samples)
-        return interval.low, interval.high
+        """95 % interval of the rate: Wilson's for one example.
+
+        Of several, the example is the unit: t over their rates, never narrower than if all samples were independent.
+        Where all samples came out alike the rates do not vary, and each example counts as one sample.
+        """
+        count, plain = len(self.rates), wilson(self.successes, self.samples)
+        if not count:
+            return plain.low, plain.high
+        if self.successes in (0, self.samples):
+            alike = wilson(count if self.successes else 0, count)
+            return alike.low, alike.high
+        mean, half = fmean(self.rates), T_975[count - 2] * stdev(self.rates) / math.sqrt(count)
+        return max(0.0, min(plain.low, mean - half)), min(1.0, max(plain.high, mean + half))
 
     def zero_signal(self, group_size: int) -> float:
         """Expected share of groups whose rewards are all equal, at the observed rate, or rates."""
@@ -76,7 +88,8 @@ class BaseRate:
     def as_dict(self) -> dict[str, Any]:
         """The `base_rate` entry of summary.json, and part of the `preflight` event."""
         low, high = self.interval
-        return {"value": self.successes / self.samples, "ci_low": low, "ci_high": high, "n": self.samples}
+        found = {"value": self.successes / self.samples, "ci_low": low, "ci_high": high, "n": self.samples}
+        return found | ({"rates": list(self.rates), "pool": self.pool} if self.rates else {})
 
 
 def base_rate(probe: Prober, problems: Sequence[Problem]) -> tuple[BaseRate, list[Group]]:

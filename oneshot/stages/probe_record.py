@@ -11,6 +11,7 @@ again, whatever was asked for when it was; which samples a probe needs is worked
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ SCHEMA = "oneshot.probe/1"
 CHOOSE, FRESH = "choose", "fresh"
 MAX_ANSWER = 200
 """Characters of an extracted answer that are kept."""
+_ANOTHER = ("--out ANOTHER.jsonl   (a new probe, with a record of its own)",)
 FOLLOWS = ("weights", "prompts")
 """Digests that change with other entries; they are named only when nothing else differs."""
 
@@ -43,6 +45,11 @@ class Sample:
     """The response hit the length limit."""
 
 
+def record_beside(out: Path) -> Path:
+    """Where the samples of a probe for `out` are kept: `picks.jsonl` -> `picks.probe.jsonl`, in the same folder."""
+    return out.with_name(f"{out.stem}.probe.jsonl")
+
+
 class ProbeRecord:
     """The samples in one file; open it with `ProbeRecord.open`."""
 
@@ -55,18 +62,29 @@ class ProbeRecord:
         """A new record, or the one that is there.
 
         Raises:
-            UsageError: E107 it was made otherwise, with what differs; E106 it is no record of a probe or is damaged.
+            UsageError: E107 it was made otherwise, with what differs; E106 it is no record of a probe, is damaged, or
+                cannot be read or written there.
             MachineError: E202 the disk is full.
         """
         asked = files.plain(protocol)
-        rows = files.read_lines(path)
-        if not rows:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            files.append_line(path, {"schema": SCHEMA, "protocol": asked})
-            return cls(path, {})
+        try:
+            rows = files.read_lines(path)
+            if not rows:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                files.append_line(path, {"schema": SCHEMA, "protocol": asked})
+                return cls(path, {})
+        except OSError as error:
+            message = f"the samples of the probe cannot be kept in {path}: {error.strerror}."
+            raise UsageError(message, code="E106", tries=_ANOTHER) from error
         head, *batches = rows
         if head.get("schema") != SCHEMA or not isinstance(head.get("protocol"), dict):
-            raise _damaged(path, 1, f"is not the head of a probe ({SCHEMA})")
+            raise UsageError(
+                f"{path} is where the samples of this probe would be kept, and it is not the record of a probe: its "
+                f"line 1 is not the head of one ({SCHEMA}).",
+                code="E106",
+                tries=_ANOTHER,
+                kept="It was left as it is.",
+            )
         _same(path, head["protocol"], asked)
         found: dict[tuple[str, int, int], Sample] = {}
         for line, batch in enumerate(batches, start=2):
@@ -113,12 +131,14 @@ def _same(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None
     raise UsageError(
         f"{path} holds the samples of another probe: {what}.",
         code="E107",
-        tries=("--out ANOTHER.jsonl   (a new probe, with a record of its own)", f"rm {path}"),
+        tries=(*_ANOTHER, _aside(path)),
         kept="Nothing was sampled; the record is as it was.",
     )
 
 
 def _damaged(path: Path, line: int, what: str) -> UsageError:
-    return UsageError(
-        f"{path}, line {line} {what}.", code="E106", tries=("--out ANOTHER.jsonl   (a new probe)", f"rm {path}")
-    )
+    return UsageError(f"{path}, line {line} {what}.", code="E106", tries=(*_ANOTHER, _aside(path)))
+
+
+def _aside(path: Path) -> str:
+    return f"mv {shlex.quote(str(path))} {shlex.quote(f'{path}.old')}"

@@ -1,8 +1,9 @@
 """Probe a pool: sample the base model where it says most about which problems are solved about half of the time.
 
-`measure/probing.py` says where to sample; `probe_sampler.py` samples, grades and records (`probe_record.py`). Response
-`s` of problem `i` has a random stream of its own, so it does not depend on what else is sampled, and the allocation is
-worked out anew from the recorded samples: a probe that was killed ends as if it had not been.
+`measure/probing.py` says where to sample; `probe_choice.py` asks for it, or for equally many samples of each problem to
+choose by their answers; `probe_sampler.py` samples, grades and records (`probe_record.py`). Response `s` of problem `i`
+has a random stream of its own, so it does not depend on what else is sampled, and the allocation is worked out anew
+from the recorded samples: a probe that was killed ends as if it had not been.
 
 The problems that look best have had luck too (winner's curse): the rates to show come from fresh samples of the picks.
 """
@@ -10,27 +11,23 @@ The problems that look best have had luck too (winner's curse): the rates to sho
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from oneshot.measure.probing import Halving, Rule, ranking, ties
+from oneshot.measure.probing import TOLERANCE, Rule
 from oneshot.measure.statistics import wilson
 from oneshot.stages.probe import Prober
 from oneshot.stages.probe_checks import check, judge, unmatchable
+from oneshot.stages.probe_choice import Chosen, by_answers, by_rate
 from oneshot.stages.probe_protocol import head, prober_of, protocol_of
-from oneshot.stages.probe_record import CHOOSE, FRESH, ProbeRecord, Sample
+from oneshot.stages.probe_record import FRESH, ProbeRecord, Sample, record_beside
 from oneshot.stages.probe_sampler import Sampler
 from oneshot.types import Problem
 
 __all__ = ["Found", "PoolProbe", "probe_pool", "prober_of", "protocol_of", "record_beside"]
 
-TOLERANCE = 0.1
-"""A rate that is certainly so near to the target is good enough: at .4 or .6, 98 % of groups of 8 carry signal, at .5
-99 %."""
 FRESH_OF_ALL = 50
 """Where the whole pool is wanted, only so many of the best get fresh samples."""
 
@@ -40,7 +37,7 @@ class Found:
     """One problem of the pool after a probe. `successes` and `samples` are those the choice was made by."""
 
     rank: int
-    """1 is nearest to the target; ties by the pool's order."""
+    """1 is the best; ties by the pool's order."""
     index: int
     """Place in the pool, from 0."""
     problem: Problem
@@ -48,13 +45,14 @@ class Found:
     samples: int
     """0 where no response can match the reference, or the budget was below one sample a problem."""
     answers: Mapping[str, int]
-    """Extracted answer -> count, of the samples the choice was made by (for scores like answer entropy)."""
+    """Extracted answer -> count, of the samples the choice was made by."""
     tie_first: int
-    """First and last rank of the problems whose counts say the same."""
+    """First and last rank of the problems whose counts (or answers) say the same."""
     tie_last: int
     fresh_successes: int = 0
     """Of the picks only: successes in samples that had no part in the choice."""
     fresh_samples: int = 0
+    fresh_answers: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def rate(self) -> float:
@@ -85,15 +83,11 @@ class PoolProbe:
     """Fresh samples of the picks."""
     reused: int
     """Samples read from the record instead of drawn."""
-    decided: bool
-    """The picks were clear (or certainly within the tolerance of the target) before the budget was spent."""
+    decided: bool | None
+    """The picks were clear (or certainly within the tolerance of the target) before the budget was spent; None where
+    every problem was sampled equally often."""
     warnings: Sequence[str]
     """Sentences already said through `note`: all solved, nothing solved, references no answer can match."""
-
-
-def record_beside(out: Path) -> Path:
-    """Where the samples of a probe for `out` are kept: `picks.jsonl` -> `picks.probe.jsonl`, in the same folder."""
-    return out.with_name(f"{out.stem}.probe.jsonl")
 
 
 def probe_pool(
@@ -105,6 +99,7 @@ def probe_pool(
     record: Path,
     protocol: Mapping[str, Any],
     target: float = 0.5,
+    by: str = "",
     tolerance: float = TOLERANCE,
     fresh: int = 32,
     allow_unsolved: bool = False,
@@ -117,13 +112,14 @@ def probe_pool(
         problems: the pool, in order; nothing is merged or dropped.
         top: how many are wanted, 1 to the size of the pool.
         samples: a problem, on average and at most; spent where the rank is open. Fresh samples come on top.
-        record: every batch is appended here; one that is there already is continued (`record_beside(out)`).
+        record: every batch is appended here; one that is there is continued (`record_beside(out)`).
         protocol: `protocol_of(setup)`; a record with another one is refused.
         target: the pass rate looked for.
+        by: `answer-entropy` or `distinct-answers` to rank by that of exactly `samples` samples each instead.
         tolerance: rates that are certainly (3 standard deviations) so near to the target are good enough.
-        fresh: new samples of each pick, for the rate that is shown; of the first `FRESH_OF_ALL` of a whole pool.
+        fresh: new samples of each pick, for what is shown of it; of the first `FRESH_OF_ALL` of a whole pool.
         allow_unsolved: go on where no sample of the whole pool was right.
-        note: told what is done, progress with the time left, and warnings.
+        note: told what is done, the time left, and warnings.
 
     Raises:
         UsageError: E103 out of range, E106 a damaged record, E107 one of another model, prompt, grader, seed, ...
@@ -131,28 +127,27 @@ def probe_pool(
         MachineError: E202 the disk is full.
         Stopped: 130 after Ctrl-C, 75 after SIGTERM; what was sampled is kept.
     """
-    check(len(problems), top, samples)
+    check(size := len(problems), top, samples)
     hopeless, warnings = unmatchable(prober.verify, problems)
     _tell(warnings, note)
-    rule = Rule(top=top, budget=samples * len(problems), target=target, tolerance=tolerance, seed=prober.sampling.seed)
-    race = Halving(rule, len(problems), hopeless=hopeless)
+    rule = Rule(top=top, budget=samples * size, target=target, tolerance=tolerance, seed=prober.sampling.seed)
+    choose = by_answers(by, samples, size, hopeless) if by else by_rate(rule, size, hopeless)
     prompts = [prober.render(p) for p in problems]
     opened = ProbeRecord.open(record, head(prober, problems, prompts, protocol))
-    picks = top if top < len(problems) else min(top, FRESH_OF_ALL)
-    note(_opening(rule, len(problems), opened, fresh * picks))
+    picks = top if top < size else min(top, FRESH_OF_ALL)
+    note(_opening(rule, by, size, opened, fresh * picks))
     with Sampler(prober, problems, prompts, opened, note, total=rule.budget + fresh * picks) as sampler:
-        answers = _choose(race, sampler)
-        warnings += _tell(judge(int(race.successes_P.sum()), race.spent, record, allow_unsolved=allow_unsolved), note)
-        ranked = ranking(race.successes_P, race.samples_P, target, hopeless=hopeless).tolist()
-        chosen = [i for i in ranked[:picks] if i not in hopeless]
-        again = sampler.draw(FRESH, {i: range(fresh) for i in chosen})
-    note(f"probe: {race.spent:,} samples chose, {len(again):,} fresh ones rate them; {sampler.reused:,} were known")
+        chosen = choose(sampler)
+        spent, solved = int(chosen.samples_P.sum()), int(chosen.successes_P.sum())
+        warnings += _tell(judge(solved, spent, record, allow_unsolved=allow_unsolved), note)
+        again = sampler.draw(FRESH, {i: range(fresh) for i in chosen.order[:picks] if i not in hopeless})
+    note(f"probe: {spent:,} samples chose, {len(again):,} fresh ones rate them; {sampler.reused:,} were known")
     return PoolProbe(
-        ranked=_found(race, problems, ranked, hopeless, answers, again, fresh),
-        samples=race.spent,
+        ranked=_found(chosen, problems, again, fresh),
+        samples=spent,
         fresh=len(again),
         reused=sampler.reused,
-        decided=race.settled,
+        decided=chosen.settled,
         warnings=tuple(warnings),
     )
 
@@ -163,57 +158,37 @@ def _tell(sentences: Sequence[str], note: Callable[[str], None]) -> Sequence[str
     return sentences
 
 
-def _found(
-    race: Halving,
-    problems: Sequence[Problem],
-    ranked: Sequence[int],
-    hopeless: Set[int],
-    answers: Mapping[int, Counter[str]],
-    again: Sequence[Sample],
-    fresh: int,
-) -> list[Found]:
+def _found(chosen: Chosen, problems: Sequence[Problem], again: Sequence[Sample], fresh: int) -> list[Found]:
     """The problems by rank, with what chose them and, apart, what was sampled afresh."""
     rated, seen = Counter(s.index for s in again if s.correct), {s.index for s in again}
-    first_P, last_P = ties(race.successes_P, race.samples_P, race.rule.target, hopeless=hopeless)
+    answers: dict[int, Counter[str]] = {}
+    for sample in again:
+        if sample.answer is not None:
+            answers.setdefault(sample.index, Counter())[sample.answer] += 1
     return [
         Found(
             rank=rank,
             index=i,
             problem=problems[i],
-            successes=int(race.successes_P[i]),
-            samples=int(race.samples_P[i]),
-            answers=dict(answers.get(i, Counter()).most_common()),
-            tie_first=int(first_P[i]),
-            tie_last=int(last_P[i]),
+            successes=int(chosen.successes_P[i]),
+            samples=int(chosen.samples_P[i]),
+            answers=dict(chosen.answers.get(i, Counter()).most_common()),
+            tie_first=int(chosen.first_P[i]),
+            tie_last=int(chosen.last_P[i]),
             fresh_successes=rated[i],
             fresh_samples=fresh if i in seen else 0,
+            fresh_answers=dict(answers.get(i, Counter()).most_common()),
         )
-        for rank, i in enumerate(ranked, start=1)
+        for rank, i in enumerate(chosen.order, start=1)
     ]
 
 
-def _opening(rule: Rule, size: int, record: ProbeRecord, fresh: int) -> str:
+def _opening(rule: Rule, by: str, size: int, record: ProbeRecord, fresh: int) -> str:
     known = f"; {len(record):,} samples are there" if len(record) else ""
+    what = f"{rule.top} nearest to a pass rate of {rule.target:g}"
+    if by:
+        what = f"{rule.top} with the largest {by}, equally many of each problem"
     return (
-        f"probe: {size:,} problems, at most {rule.budget:,} samples for the {rule.top} nearest to a pass rate of "
-        f"{rule.target:g}, then up to {fresh:,} fresh ones; record {record.path}{known}"
+        f"probe: {size:,} problems, at most {rule.budget:,} samples for the {what}, then up to {fresh:,} fresh ones; "
+        f"record {record.path}{known}"
     )
-
-
-def _choose(race: Halving, sampler: Sampler) -> dict[int, Counter[str]]:
-    """Sample round after round until all is decided or spent; the answers found, by problem."""
-    answers: dict[int, Counter[str]] = {}
-    while (wanted_P := race.wanted()).any():
-        ask = {
-            int(i): range(int(race.samples_P[i]), int(race.samples_P[i] + wanted_P[i]))
-            for i in np.flatnonzero(wanted_P)
-        }
-        drawn = sampler.draw(CHOOSE, ask)
-        right_P = np.zeros_like(wanted_P)
-        for sample in drawn:
-            right_P[sample.index] += sample.correct
-            if sample.answer is not None:
-                answers.setdefault(sample.index, Counter())[sample.answer] += 1
-        race.observe(right_P, wanted_P)
-        sampler.decided(int(race.open_P.sum()))
-    return answers

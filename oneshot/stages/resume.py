@@ -157,8 +157,14 @@ def examples(run: RunFolder) -> list[Problem]:
 
 def recorded_rate(run: RunFolder) -> BaseRate | None:
     """The preflight of an earlier attempt; None where there is none, as in a demo, which probes instead."""
-    seen = [e for e in run.events() if e["kind"] == "preflight"]
-    return BaseRate(successes=round(seen[-1]["value"] * seen[-1]["n"]), samples=seen[-1]["n"]) if seen else None
+    seen = [e for e in run.events() if e["kind"] == "preflight" and "value" in e]  # an attempt may end before it
+    if not seen:
+        return None
+    last = seen[-1]
+    rates = tuple(last.get("rates", ()))
+    return BaseRate(
+        successes=round(last["value"] * last["n"]), samples=last["n"], rates=rates, pool=last.get("pool", 1)
+    )
 
 
 def _alive(pid: Any) -> bool:

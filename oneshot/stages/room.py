@@ -33,7 +33,9 @@ class Room:
     def __init__(self, run: RunFolder, learner: Learner, micro_tokens: int, say: Callable[[str], None]) -> None:
         self.run = run
         self.learner = learner
-        self.micro_tokens = micro_tokens
+        # What an earlier attempt came down to is kept: it ran out of memory with more.
+        known = [int(event["micro_tokens"]) for event in run.events() if event["kind"] == "memory"]
+        self.micro_tokens = min([micro_tokens, *known])
         self.say = say
         self.tried = False
 

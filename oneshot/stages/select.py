@@ -6,8 +6,6 @@ probe of the base model. Loads no torch, except for a probe. Nothing is overwrit
 
 from __future__ import annotations
 
-import math
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,20 +13,21 @@ from pathlib import Path
 from typing import Any
 
 from oneshot._store import files
-from oneshot._store.disk import full_disk
 from oneshot.config.request import Request
-from oneshot.errors import MachineError, UsageError
-from oneshot.measure.selection import SCORES
+from oneshot.errors import UsageError
+from oneshot.measure.selection import ANSWERS, SCORES
 from oneshot.measure.uncertainty import REDRAWS
 from oneshot.registry import nearest
-from oneshot.stages import candidates, selection_table
+from oneshot.stages import candidates, select_notes, selection_table
 from oneshot.stages.candidates import Candidate, Choice, read_candidates
+from oneshot.stages.select_output import check_place, write_new
 
 SCHEMA = "oneshot.selection/1"
 SOURCES = ("history", "run", "probe")
 PROBED: Mapping[str, float] = {"distance-to-half": 0.5, "mean-accuracy": 1.0}
-"""Scores that a probe can rank by -> the pass rate that it looks for."""
-_SLACK = 1e-8  # the bounds are rounded
+"""Scores of the pass rate that a probe can rank by -> the rate that it looks for; it can rank by `ANSWERS` too."""
+_OF_HISTORIES = ("samples", "redraws", "allow_ragged")
+"""Flags that say how a recorded history is read."""
 _FROM = ("--history FILE   (index -> accuracies, or a run's history.jsonl)", "--run RUN", "--probe 8 --out FILE")
 
 
@@ -47,6 +46,8 @@ class Asked:
     out: Path | None
     redraws: int
     allow_ragged: bool
+    samples: int = 0
+    """Samples a visit of a published record; 0: told from its accuracies."""
 
     @property
     def command(self) -> str:
@@ -70,7 +71,7 @@ def main(request: Request) -> int:
 
     Raises:
         UsageError: E102 unknown score, E103 a number out of range, E104 --out exists or the run does not, E105 flags
-            or files that do not belong together, E106 a file that cannot be read.
+            or files that do not belong together, E106 a file that cannot be read or written.
         DataError: E301 a bad row or history, E303 nothing was ever solved, E306 nothing to rank by, E307 all solved.
     """
     asked = ask(request)
@@ -91,7 +92,9 @@ def main(request: Request) -> int:
 
         selected = recorded(request, asked, pool)
     picks = selected.choices[: asked.top or None]
-    notes = [*selected.notes, *candidates.notes(pool), *of_picks(asked, picks)]
+    unusable = select_notes.unusable(picks, request.config.reward) if asked.top else []
+    of_picks = select_notes.of_picks(picks, unusable, request.config.reward.name, top=asked.top)
+    notes = [*selected.notes, *candidates.notes(pool), *of_picks]
     if asked.out:
         write_new(asked.out, files.json_lines(choice.row() for choice in picks))
     if request.json:
@@ -101,12 +104,13 @@ def main(request: Request) -> int:
     if not request.quiet:
         selection_table.show(["", *notes])
     if asked.out:
-        print(f"wrote {asked.out}: {len(picks)} of {len(pool)} rows. Train on them: oneshot train --data {asked.out}")
+        then = f" Train on them: oneshot train --data {asked.out}" if len(unusable) < len(picks) else ""
+        print(f"wrote {asked.out}: {len(picks)} of {len(pool)} rows.{then}")
     return 0
 
 
 def ask(request: Request) -> Asked:
-    """Check the flags. Raises `UsageError` E102 to E105."""
+    """Check the flags. Raises `UsageError` E102 to E106."""
     flags, (pool,) = request.verb_flags, request.positional
     given = [name for name in SOURCES if name in flags]
     if len(given) > 1:
@@ -121,6 +125,9 @@ def ask(request: Request) -> Asked:
         raise UsageError(message, code="E102", tries=("oneshot select --help",))
     if not source and SCORES[score].needs:
         raise UsageError(f"--score {score} needs a history or a probe to rank by.", code="E105", tries=_FROM)
+    if source not in ("history", "run") and (idle := [name for name in _OF_HISTORIES if name in flags]):
+        idle_flags = " and ".join(f"--{name.replace('_', '-')}" for name in idle)
+        raise UsageError(f"{idle_flags} says how a history is read, and none is.", code="E105", tries=_FROM[:2])
     out = Path(flags["out"]).expanduser() if "out" in flags else None
     asked = Asked(
         pool=pool,
@@ -131,11 +138,12 @@ def ask(request: Request) -> Asked:
         out=out,
         redraws=_count(flags, "redraws", REDRAWS, least=0),
         allow_ragged="allow_ragged" in flags,
+        samples=_count(flags, "samples", 0, least=1),
     )
     if source == "probe":
         _check_probe(asked)
-    if out is not None and os.path.lexists(out):
-        raise _taken(out)
+    if out is not None:
+        check_place(out, probe=source == "probe")
     return asked
 
 
@@ -148,12 +156,13 @@ def _count(flags: Mapping[str, Any], name: str, default: int, *, least: int) -> 
 
 def _check_probe(asked: Asked) -> None:
     _count({"probe": asked.value}, "probe", 0, least=1)
-    if asked.score not in PROBED:
+    if asked.score not in (*PROBED, *ANSWERS):
+        known = [*PROBED, *ANSWERS]
         raise UsageError(
-            f"a probe visits each problem of {asked.pool} once, and spends its samples where the pass rate is open: "
-            f"it ranks by {' or '.join(PROBED)}, not by {asked.score}.",
+            f"a probe visits each problem of {asked.pool} once: it ranks by {', '.join(known[:-1])} or {known[-1]}, "
+            f"not by {asked.score}.",
             code="E105",
-            tries=tuple(f"{asked.command} --score {name}" for name in PROBED),
+            tries=tuple(f"{asked.command} --score {name}" for name in known),
         )
     if asked.out is None:
         raise UsageError(
@@ -161,69 +170,6 @@ def _check_probe(asked: Asked) -> None:
             code="E105",
             tries=(f"{asked.command} --out picks.jsonl",),
         )
-
-
-def _taken(out: Path) -> UsageError:
-    return UsageError(
-        f"{out} exists already, and nothing is overwritten.",
-        code="E104",
-        tries=(f"--out {out.with_name(f'{out.stem}-2{out.suffix}')}",),
-        kept="Nothing was written.",
-    )
-
-
-def write_new(path: Path, data: bytes) -> None:
-    """Write a file that must not exist yet.
-
-    Raises:
-        UsageError: E104 it exists, E106 it cannot be written there.
-        MachineError: E202 the disk is full; no part of it is left.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(path, "xb") as file:
-            try:
-                with full_disk(path):
-                    file.write(data)
-                    file.flush()
-                    os.fsync(file.fileno())
-            except (OSError, MachineError):
-                path.unlink()
-                raise
-    except FileExistsError as error:
-        raise _taken(path) if os.path.lexists(path) else _unwritable(path, error) from error
-    except OSError as error:
-        raise _unwritable(path, error) from error
-
-
-def _unwritable(path: Path, error: OSError) -> UsageError:
-    return UsageError(f"{path} cannot be written: {error.strerror}.", code="E106", tries=("--out FILE.jsonl",))
-
-
-def of_picks(asked: Asked, picks: Sequence[Choice]) -> list[str]:
-    """What should be known of the chosen rows before training on them."""
-    told = []
-    last = picks[-1]
-    if asked.top and last.tie_last > last.rank:
-        told.append(
-            f"rank {last.rank} is inside a tie (ranks {last.tie_first} to {last.tie_last}): "
-            "which of them are chosen is the stable order alone."
-        )
-    if asked.top and any(not choice.candidate.problem.answer for choice in picks):
-        told.append("a chosen row has an empty reference: train refuses it.")
-    if asked.top and (never := [c.candidate.index for c in picks if c.visits and c.mean == 0]):
-        told.append(f"chosen, but never solved: {candidates.named(never)}; train asks for --allow-unsolved there.")
-    if outside := sum(not choice.low - _SLACK <= choice.score <= choice.high + _SLACK for choice in rated(picks)):
-        told.append(
-            f"{outside} of {len(picks):,} scores lie outside their intervals: such a history jumps more from visit to "
-            "visit than a smoothed chance and sampling allow."
-        )
-    return told
-
-
-def rated(picks: Sequence[Choice]) -> list[Choice]:
-    """Those with an interval."""
-    return [choice for choice in picks if not math.isnan(choice.low)]
 
 
 def told(

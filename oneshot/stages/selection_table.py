@@ -30,7 +30,7 @@ def sparkline(accuracies: Sequence[float], blocks: str = BLOCKS, bins: int = BIN
 
 
 def table(choices: Sequence[Choice], blocks: str = BLOCKS) -> list[str]:
-    """The first rows of a ranking. `=` after a rank: others have exactly this score."""
+    """The first rows of a ranking. `=` after a rank: others have it too; `~` after a mean: no fresh samples."""
     head = ("rank", "index", "score", "95 % of score", "of rank", "corrected", "mean", "visits", "history", "problem")
     rows = [head, *(_cells(choice, blocks) for choice in choices[:SHOWN])]
     unused = {column for column in range(len(head)) if not any(row[column] for row in rows[1:])}
@@ -57,11 +57,16 @@ def _cells(choice: Choice, blocks: str) -> tuple[str, ...]:
         f"{_number(choice.low)} to {_number(choice.high)}" if not math.isnan(choice.low) else "",
         f"{choice.rank_low:.0f} to {choice.rank_high:.0f}" if not math.isnan(choice.rank_low) else "",
         _number(choice.corrected),
-        "" if math.isnan(choice.mean) else f"{choice.mean:.3f}",
+        _mean(choice),
         str(choice.visits),
         sparkline(choice.accuracies, blocks) if len(choice.accuracies) > 1 else "",
         text if len(text) <= PROBLEM else text[: PROBLEM - 3] + "...",
     )
+
+
+def _mean(choice: Choice) -> str:
+    """With `~` where it is the rate that a probe chose by."""
+    return "" if math.isnan(choice.mean) else f"{choice.mean:.3f}{'~' if choice.fresh == 0 else ''}"
 
 
 def _number(value: float) -> str:

@@ -211,7 +211,9 @@ def _watched(
             evaluate(step)  # the attempt before may have ended before it had
 
     responses = config.rollout.groups * config.rollout.group_size
-    health = Health(rate_low=rate.interval[0] if rate else 0.0, yes=session.yes)
+    # Outcomes of a pool come in clusters, and a curriculum may go to its hard ones: no success is then no finding.
+    alone = len(session.problems) == 1
+    health = Health(rate_low=rate.interval[0] if rate and alone else 0.0, yes=session.yes)
     dropping = Dropping(run, shown, save)
     callbacks: list[Callback] = [
         reached,

@@ -9,6 +9,7 @@ from typing import Any
 from oneshot.algos import zoo
 from oneshot.algos.algorithm import ALGORITHMS, Algorithm, configured
 from oneshot.algos.credit import less_kl, pooled
+from oneshot.algos.pairs import paired
 from oneshot.algos.penalty import KLS
 from oneshot.algos.schedule import Schedule
 from oneshot.algos.weighting import WEIGHTINGS
@@ -110,12 +111,14 @@ def algorithm_of(config: AlgorithmConfig, *, steps: int = 0) -> Algorithm:
 def resolve_names(config: Config) -> Names:
     """Look every name up; raises `UsageError` before anything is loaded. Equal graders are one object."""
     reward, grader = config.reward.name, config.evals.grader or config.reward.name
-    algorithm = algorithm_of(config.algorithm, steps=config.optim.steps)
+    algorithm, curriculum = algorithm_of(config.algorithm, steps=config.optim.steps), curriculum_of(config.data)
+    if curriculum.weights != (1.0, 1.0):
+        algorithm = configured(algorithm, {"credit": paired(algorithm.credit, *curriculum.weights)})
     flags = {STRICT: "--reward", grader: "--evals.grader", reward: "--reward"}
     built = {name: graders.build(name, timeout=config.reward.timeout, flag=flag) for name, flag in flags.items()}
     return Names(
         algorithm=algorithm,
-        curriculum=curriculum_of(config.data),
+        curriculum=curriculum,
         verify=built[reward],
         eval_verify=built[grader],
         strict=built[STRICT],
@@ -163,6 +166,7 @@ def load_setup(config: Config, names: Names, *, offline: bool, model: str = "", 
         attention.install(policy.model)
         notes.append(fitting.recomputed(policy, config))
     fitting.check_eos(policy)
+    fitting.check_head(policy)
     masters = precision.lowered(policy.model, config, training=training)
     data, limit = config.data, config.rollout.max_prompt_tokens
 

@@ -10,8 +10,7 @@ from oneshot.config.environment import plain
 from oneshot.config.load import to_dict
 from oneshot.config.request import Request
 from oneshot.config.schema import Config
-from oneshot.data import readers
-from oneshot.data.problems import BUILTIN, load
+from oneshot.data.problems import BUILTIN
 from oneshot.errors import UsageError
 from oneshot.export import tracking
 from oneshot.report import page
@@ -19,14 +18,13 @@ from oneshot.stages import demo, graders, resume, say
 from oneshot.stages.beginning import begin
 from oneshot.stages.display import Display, display
 from oneshot.stages.evaluation import measure
+from oneshot.stages.examples import training_problems
 from oneshot.stages.log import Logged
 from oneshot.stages.plan import dry_run
 from oneshot.stages.preflight import BaseRate
 from oneshot.stages.session import Phases, Session, failing, new_run, preflight, tracked, train
-from oneshot.stages.setup import check_answers, curriculum_of, held_out, load_setup, resolve_names
+from oneshot.stages.setup import check_answers, held_out, load_setup, resolve_names
 from oneshot.stages.summary import headline, limits, peak_memory_gib, summarise
-from oneshot.train.curriculum.base import DEFAULT as IN_TURN
-from oneshot.types import Problem
 
 
 def main(request: Request) -> int:
@@ -40,8 +38,11 @@ def main(request: Request) -> int:
     names = resolve_names(config)
     tracking.check(config.save.track)
     shown: Display = display(quiet=request.quiet or request.json, plain=plain())
-    problems = resume.examples(run) if run else training_problems(config, offline=request.offline, say=shown.note)
-    warnings = check_answers(names, problems)
+    warnings: list[str] = []
+    if run:
+        warnings += check_answers(names, problems := resume.examples(run))
+    else:
+        problems = training_problems(config, names.verify, offline=request.offline, say=shown.note)
     unseen = held_out(config, str(problems[0].meta.get("kind", "")), offline=request.offline)
     warnings += graders.check_references(names.eval_verify, unseen)
     for note in (*graders.notes(names.verify, names.eval_verify), *warnings):
@@ -91,31 +92,6 @@ def main(request: Request) -> int:
 def _task(config: Config) -> str:
     """The name of the held-out problems in evals/."""
     return "builtin-dev" if config.evals.source == BUILTIN else Path(config.evals.source).stem
-
-
-def training_problems(config: Config, *, offline: bool, say: Any) -> list[Problem]:
-    """The example(s) of the configuration; equal rows are merged, and it is said."""
-    loaded = load(config.data, offline=offline)
-    if loaded.columns:
-        say(readers.describe(loaded.columns))
-    problems, merged = readers.merge_equal(loaded.problems)
-    if merged:
-        rows = "row" if merged == 1 else "rows"
-        say(f"merged {merged} {rows} whose prompt and answer equal another row's; {len(problems)} remain")
-    design = curriculum_of(config.data)
-    design.check(len(problems), config.rollout.groups)
-    if len(problems) > 1 or design.name != IN_TURN:
-        say(f"training on {len(problems)} examples{_visited(design.name, len(problems), config.rollout.groups)}")
-    return problems
-
-
-def _visited(curriculum: str, examples: int, groups: int) -> str:
-    """How the curriculum goes through the examples, for a person."""
-    if curriculum != IN_TURN:
-        return f", chosen by {curriculum}"
-    if examples <= groups:
-        return " in turn (--data.index N picks one)"
-    return f", {groups} a step in shuffled epochs of {examples / groups:.4g} steps (--data.index N picks one)"
 
 
 def _summary(session: Session, rate: BaseRate | None, phases: Phases) -> dict[str, Any]:

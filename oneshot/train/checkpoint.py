@@ -137,21 +137,40 @@ class Checkpoints:
         What the run folder records of later steps is moved out of the way (`RunFolder.cut_back`).
 
         Raises:
-            UsageError: E107 when there are states but none is whole with its checkpoint, or they are another model's.
+            UsageError: E107 when there are states but none is whole with its checkpoint, they are another model's, or
+                the history lacks a step that was done.
         """
         self._recover()
         state, step = self._whole(), 0
         if state:
             step = int(state["step"])
+            self._recall(history, step)
             self._load(state, learner, self.run.checkpoint_dir(step))
             curriculum.load_state_dict(state["curriculum"])
-            if self.run.history_path.is_file():
-                history.load_state_dict(History.load(self.run.history_path, before=step).state_dict())
             self.last_saved = step
         redone = self.run.cut_back(step)
         if step or redone:
             self.run.event("resume", step=step, redone=redone)
         return step
+
+    def _recall(self, history: History, step: int) -> None:
+        """Take in the visits of the steps before `step`: without one of them other choices and records would follow."""
+        path = self.run.history_path
+        if path.is_file():
+            history.read(path, before=step)
+        absent = [number for number in range(step) if not any(history.visits(number, number + 1))]
+        if not absent:
+            return
+        what = f"holds no visit of step {absent[0]}" if path.is_file() else "is missing"
+        raise UsageError(
+            f"{path} {what}, though {step} steps are done: what was visited decides what is trained on next.",
+            code="E107",
+            tries=(
+                f"put {path.name} back from a copy",
+                f"oneshot train --model {self.run.checkpoint_dir(step)}   (a new run from its weights)",
+            ),
+            kept="Nothing was changed.",
+        )
 
     def _load(self, state: dict[str, Any], learner: Learner, checkpoint: Path) -> None:
         place = self.run.last_state_dir

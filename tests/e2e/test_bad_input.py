@@ -61,7 +61,6 @@ def test_a_missing_file(start: OneShot, oneshot: OneShot, tiny: Path) -> None:
         ('{"prompt": "q", "answer": 3', "the line is not JSON"),
         ('["q", 3]', "the line is a JSON list"),
         ('{"prompt": "", "answer": "3"}', "the question (prompt) is empty"),
-        ('{"prompt": "q", "answer": ""}', "the reference answer (answer) is empty"),
         ('{"prompt": "q", "answer": ["3"]}', "is a list"),
     ],
 )
@@ -79,6 +78,13 @@ def test_an_empty_file_and_columns_nobody_knows(start: OneShot, tmp_path: Path) 
     check(start("--data", odd), 4, "E301", "no column for the prompt (columns: text, answer)", "problem, question")
 
 
+def test_references_that_are_empty(start: OneShot, tmp_path: Path) -> None:
+    pool = write_pool(tmp_path / "pool.jsonl", [{"prompt": text, "answer": ""} for text in "ab"])
+    check(start("--data", pool), 4, "E301", f"{pool}, line 1: the reference answer (answer) is empty in all 2 rows")
+    check(start("--data", pool, "--data.index", "1"), 4, "E301", f"{pool}, line 2: ")
+    assert no_run()
+
+
 def test_an_index_out_of_range(start: OneShot, tmp_path: Path) -> None:
     pool = write_pool(tmp_path / "pool.jsonl", [{"prompt": "q", "answer": str(i)} for i in range(3)])
     check(start("--data", pool, "--data.index", "3"), 2, "E103", "3 is out of range", "has 3 rows, 0 to 2")
@@ -87,8 +93,9 @@ def test_an_index_out_of_range(start: OneShot, tmp_path: Path) -> None:
 def test_an_answer_the_grader_cannot_parse(start: OneShot, tmp_path: Path) -> None:
     told = start("--example", "What is it?", "--answer", "nan")
     check(told, 4, "E302", "'number'", "'nan'", "no response could ever be right", "Nothing was trained.")
-    pool = write_pool(tmp_path / "pool.jsonl", [{"prompt": "a", "answer": "3"}, {"prompt": "b", "answer": "nan"}])
-    check(start("--data", pool), 4, "E302", f"{pool}, line 2: ")
+    pool = write_pool(tmp_path / "pool.jsonl", [{"prompt": text, "answer": "nan"} for text in "ab"])
+    check(start("--data", pool), 4, "E302", f"{pool}, line 1: ")
+    check(start("--data", pool, "--data.index", "1"), 4, "E302", "'nan'")
     assert no_run()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -57,6 +58,63 @@ def test_a_curriculum_resumes_to_the_bit(few: OneShot, oneshot: OneShot, curricu
     assert told.code == 2
     assert "E107 data.curriculum_options." in told.err
     assert "cannot become 1" in told.err
+
+
+def pair_of(run: RunFolder) -> dict[str, Any]:
+    """The event of the step at which a pair was found."""
+    (found,) = [event for event in run.events() if event["kind"] == "pair" and event["hard"]]
+    return found
+
+
+@pytest.mark.parametrize("minibatches", ["1", "2"])
+def test_the_weights_of_a_pair_resume_to_the_bit(few: OneShot, oneshot: OneShot, minibatches: str) -> None:
+    """Stopped when the pair had been trained on for a step."""
+    words = ("--curriculum", "pairing", "--algorithm.minibatches", minibatches, "--rollout.group-size", "8")
+    weighted = (*words, "--data.curriculum-options.success", "3", "--data.curriculum-options.failure", "2")
+    told = few("--steps", "6", *weighted)
+    whole, pair = told.run, pair_of(told.run)
+    first = pair["step"]
+    assert first <= 4
+    hard, easy = pair["hard"], pair["easy"]
+    assert f"pairing: from here on {hard['id']} (solved {hard['successes']} of {hard['samples']} times)" in told.err
+    assert all(sorted(step) == sorted([hard["id"], easy["id"]] * 2) for step in visited(whole)[first:])
+    half = few("--steps", str(first + 1), *weighted)
+    assert resume(oneshot, half.run, "--steps", "6").code == 0
+    assert recorded(half.run) == recorded(whole)
+    assert weights(half.run, 6) == weights(whole, 6)
+    assert pair_of(half.run)["hard"] == hard
+    plain = few("--steps", "6", *words).run
+    norms, others = ([row["grad_norm"] for row in run.metrics()] for run in (plain, whole))
+    assert norms[:first] == others[:first]
+    assert norms[first] != others[first]
+    assert weights(plain, 6) != weights(whole, 6)
+    told = resume(oneshot, half.run, "--steps", "7", "--data.curriculum-options.success", "2")
+    assert told.code == 2
+    assert "E107 data.curriculum_options.success was 3" in told.err
+
+
+def test_a_pool_is_not_stopped_for_want_of_a_success(few: OneShot, graded: Callable[..., None]) -> None:
+    """Solved in the preflight, then never again: of one example that is E501, of several it may be the examples."""
+    tried = [0]
+
+    def right(response: str, reference: str) -> bool:
+        tried[0] += 1
+        return tried[0] <= 56 and tried[0] % 2 == 0
+
+    graded(right)
+    told = few("--steps", "12")
+    assert "solves the 7 examples 2" in told.err
+    assert told.code == 0, told.err
+    assert "no success in" not in told.err  # with --yes it would be a warning
+    assert sum(row["train/accuracy"] for row in told.run.metrics()) == 0
+
+
+def test_a_run_too_short_to_choose(few: OneShot) -> None:
+    told = few("--steps", "2", "--curriculum", "pairing")
+    assert told.code == 2
+    assert "E105 curriculum 'pairing' looks for 2 steps before it chooses (7 examples, 4 groups a step)" in told.err
+    assert "--steps 4" in told.err
+    assert not Path("runs").exists()
 
 
 def test_bad_input(few: OneShot) -> None:

@@ -54,6 +54,24 @@ def test_equal_rows_are_merged_and_it_is_said(start: OneShot, tiny: Path, tmp_pa
     assert asked(told, tiny) == [user("How much is 3?"), user("How much is 4?")]
 
 
+def test_rows_that_nothing_can_match_are_left_out_and_it_is_said(
+    start: OneShot, oneshot: OneShot, tiny: Path, tmp_path: Path
+) -> None:
+    answers = ("3", "", "nan", "3", "4")
+    rows = [{"prompt": f"How much is {i}?", "answer": answer} for i, answer in enumerate(answers)]
+    pool = write_pool(tmp_path / "pool.jsonl", rows)
+    told = start("--data", pool)
+    assert "left out 1 of 5 rows: an empty reference (line 2)" in told.err
+    says = "left out 1 of 4 examples whose reference the grader 'number' does not accept against itself (line 3)"
+    assert says in told.err
+    assert "training on 3 examples, 2 a step in shuffled epochs of 1.5 steps" in told.err
+    assert [row["meta"]["line"] for row in told.run.example()] == [1, 4, 5]
+    assert oneshot("train", "--resume", told.run.path, "--steps", "2").code == 0
+    plan = oneshot("plan", "--no-step", "--model", tiny, "--reward", "number", "--data", pool)
+    assert says in plan.out
+    assert oneshot("plan", "--no-step", "--json", "--model", tiny, "--data", pool).json["example"]["count"] == 3
+
+
 def test_an_evaluation_merges_nothing(oneshot: OneShot, tiny: Path, tmp_path: Path) -> None:
     pool = write_pool(tmp_path / "copies.jsonl", [{"prompt": "How much is 3?", "answer": "3"}] * 5)
     assert oneshot("eval", tiny, "--data", pool, "--evals.max-new-tokens", "4", "--json").json["n"] == 5

@@ -95,7 +95,7 @@ def test_a_full_disk_costs_nothing_that_was_recorded(
 
 def test_too_small_a_disk_is_told_before_the_first_step(train: OneShot, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = type("usage", (), {"free": 1000})
-    monkeypatch.setattr("oneshot._store.disk.shutil.disk_usage", lambda path: usage)
+    monkeypatch.setattr("oneshot.model.storage.shutil.disk_usage", lambda path: usage)
     told = train("--steps", "1", "--allow-unsolved")
     assert told.code == 3
     assert "E202 runs/" in told.err

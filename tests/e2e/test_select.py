@@ -65,3 +65,17 @@ def test_probe_then_train(
     again = start("--data", "picks.jsonl", "--steps", "1", "--rollout.groups", "2")
     assert again.code == 0, again.err
     assert [row["prompt"] for row in again.run.example()] == [pick["problem"]]
+
+
+def test_probe_by_the_answers(
+    oneshot: OneShot, tiny: Path, pool: Path, graded: Callable[[Callable[[str, str], bool]], None]
+) -> None:
+    graded(one_in(2))
+    words = ("select", pool, "--model", tiny, *SMALL[:4], "--reward", "number", "--probe", "8")
+    told = oneshot(*words, "--score", "distinct-answers", "--top", "2", "--out", "picks.jsonl", "--json")
+    assert told.code == 0, told.err
+    assert told.json["probe"]["samples"] == 8 * len(POOL)
+    assert told.json["probe"]["decided"] is None
+    for row in told.json["rows"]:
+        assert row["fresh_samples"] == 32
+        assert (row["score"] * 32).is_integer(), "of the fresh samples"

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from oneshot.errors import MachineError, UsageError
-from oneshot.history import History
+from oneshot.errors import DataError, MachineError, UsageError
+from oneshot.history import History, check_row
 from oneshot.types import Completion, Group, Problem, Verdict
 from tests.parts import files_of_at_most
 
@@ -103,7 +103,11 @@ def test_rows_are_copies() -> None:
 
 @pytest.mark.parametrize(
     ("text", "says"),
-    [(None, "no history file"), ('{"step": 0}\n', "line 1 has no answers"), ("{}\nnot json\n", "line 2 is not JSON")],
+    [
+        (None, "no history file"),
+        ('{"step": 0}\n', "line 1 is no row of a history: it has no problem_id, samples, successes, answers"),
+        ("{}\nnot json\n", "line 2 is not JSON"),
+    ],
 )
 def test_unusable_files(tmp_path: Path, text: str | None, says: str) -> None:
     path = tmp_path / "history.jsonl"
@@ -112,6 +116,41 @@ def test_unusable_files(tmp_path: Path, text: str | None, says: str) -> None:
     with pytest.raises(UsageError, match=says) as caught:
         History.load(path)
     assert caught.value.code == "E106"
+
+
+ROW = {"step": 0, "problem_id": "a", "samples": 8, "successes": 3, "answers": {"7": 3}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"problem_id": 3}, "line 2: the problem's id is no text"),
+        ({"samples": 0, "successes": 0}, "line 2: 0 of 0 samples at step 0 is no accuracy between 0 and 1"),
+        ({"successes": 9}, "line 2: 9 of 8 samples"),
+        ({"successes": True}, "line 2: True of 8 samples"),
+        ({"step": "0"}, "samples at step '0'"),
+        ({"answers": ["7"]}, "line 2: answers must map each answer to its count"),
+        ({"answers": {"7": -1}}, "line 2: answers must map"),
+    ],
+)
+def test_rows_that_are_no_visit(tmp_path: Path, changes: dict[str, object], says: str) -> None:
+    path = tmp_path / "history.jsonl"
+    path.write_text(f"{json.dumps(ROW)}\n{json.dumps(ROW | changes)}\n")
+    with pytest.raises(DataError, match=says) as caught:
+        History.load(path)
+    assert caught.value.code == "E301"
+    check_row(ROW, "a file, line 1")
+
+
+def test_reading_replaces_what_was_there(tmp_path: Path) -> None:
+    saved, history = History(), History()
+    for step in range(4):
+        saved.observe(step, [group("a", ["7"])])
+        history.observe(step, [group("b", ["7"])])
+    saved.save(tmp_path / "history.jsonl")
+    history.read(tmp_path / "history.jsonl", before=3)
+    assert history.rows() == saved.rows()[:3]
+    assert history.accuracy("b") == []
 
 
 def test_visits_of_some_steps_in_order() -> None:
@@ -199,14 +238,14 @@ def test_a_full_disk_leaves_the_file_as_it_was(tmp_path: Path) -> None:
     assert History.load(path).rows() == history.rows()
 
 
-def test_loading_a_state_forgets_the_file(tmp_path: Path) -> None:
+def test_reading_forgets_the_file(tmp_path: Path) -> None:
     """As a resumed run does: what was saved later than the state is not taken for saved."""
     path = tmp_path / "history.jsonl"
     history = History()
     for step in range(4):
         history.observe(step, [group("a", ["7"])])
     history.save(path)
-    history.load_state_dict(History.load(path, before=2).state_dict())
+    history.read(path, before=2)
     history.observe(2, [group("b", ["8"])])
     history.save(path)
     assert [(row["step"], row["problem_id"]) for row in History.load(path).rows()] == [(0, "a"), (1, "a"), (2, "b")]

@@ -6,9 +6,10 @@ resume, in the same order, so it comes out to the bit. Its saved state is its na
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -58,9 +59,13 @@ class Design:
     A pool must hold more."""
     embeds: bool = False
     """Whether it asks for prompt embeddings."""
+    before: Callable[[int, int], int] = lambda problems, groups: 0
+    """(examples, groups a step) -> steps that are spent on looking before anything is chosen."""
+    weights: tuple[float, float] = (1.0, 1.0)
+    """Factors of two advantages: of a success on the hard example of a pair, and of a failure on the easy one."""
 
-    def check(self, problems: int, groups: int) -> None:
-        """`UsageError` E105 when the pool is too small to choose from, or `pick` is above the number of groups."""
+    def check(self, problems: int, groups: int, steps: int | None = None) -> None:
+        """`UsageError` E105: the pool is too small to choose from, `pick` above the groups, the run too short."""
         if self.pick is not None and self.pick > groups:
             raise UsageError(
                 f"curriculum {self.name!r} would pick {self.pick} examples a step (option pick) for {groups} groups, "
@@ -79,6 +84,14 @@ class Design:
                 code="E105",
                 tries=tuple(tries),
             )
+        first = self.before(problems, groups)
+        if first and steps is not None and steps <= first:
+            raise UsageError(
+                f"curriculum {self.name!r} looks for {first} steps before it chooses ({problems} examples, {groups} "
+                f"groups a step), and this run has {steps}: nothing would be trained on by choice.",
+                code="E105",
+                tries=(f"--steps {2 * first}", "--curriculum in-turn   (every example in turn)"),
+            )
 
     def start(self, problems: Sequence[Problem], *, groups: int, seed: int, embed: Embed) -> Curriculum:
         """The curriculum of one run. `embed` is called once, and only where it is needed: before any training."""
@@ -88,6 +101,15 @@ class Design:
 
 
 CURRICULA: Registry[Design] = Registry("curriculum")
+
+
+class Found(NamedTuple):
+    """What a curriculum settled at the beginning of a step, for the run's events and for a person."""
+
+    kind: str
+    said: str
+    details: dict[str, Any]
+    """JSON-able."""
 
 
 class FromHistory:
@@ -110,6 +132,10 @@ class FromHistory:
         """The step's groups, shared evenly by the problems at these places."""
         return share([self.pool.problems[i] for i in places], self.pool.groups, step)
 
+    def found(self, step: int) -> Found | None:
+        """What `next` settled at this step and at no other, so that a resumed run tells it once."""
+        return None
+
     def state_dict(self) -> dict[str, Any]:
         """Its name; everything else follows from seed, step and history."""
         return {"curriculum": self.name}
@@ -128,6 +154,26 @@ def same(name: str, state: dict[str, Any]) -> None:
             tries=(f"--curriculum {was}", "start a new run"),
             kept="Nothing was changed.",
         )
+
+
+def found(curriculum: Curriculum, step: int) -> Found | None:
+    """What a curriculum settled when the problems of `step` were asked for; None for most steps, and most curricula."""
+    return curriculum.found(step) if isinstance(curriculum, FromHistory) else None
+
+
+def summed(visits: Iterable[Visit]) -> dict[str, Visit]:
+    """By problem: its visits as one, with samples, successes and answers added up and the last one's step."""
+    total: dict[str, Visit] = {}
+    for visit in visits:
+        if (old := total.get(visit.problem_id)) is not None:
+            answers = Counter(dict(old.answers)) + Counter(dict(visit.answers))
+            visit = visit._replace(
+                samples=old.samples + visit.samples,
+                successes=old.successes + visit.successes,
+                answers=tuple(answers.most_common()),
+            )
+        total[visit.problem_id] = visit
+    return total
 
 
 def share(problems: Sequence[Problem], groups: int, step: int) -> list[Problem]:
@@ -168,6 +214,7 @@ def unit(embedding_PH: npt.NDArray[np.float32]) -> Floats:
 
 def within(name: str, option: str, value: float, low: float, high: float = np.inf) -> None:
     """`UsageError` E103 for an option out of its range."""
-    if not low <= value <= high:
+    if not low <= value <= high or value == np.inf:
         rule = f"at least {low:g}" if high == np.inf else f"between {low:g} and {high:g}"
+        rule = "finite" if value == np.inf else rule
         raise UsageError(f"curriculum {name!r}, option {option!r}: {value:g} must be {rule}.", code="E103")

@@ -43,7 +43,10 @@ def diverse(utility_P: Floats, unit_PH: Floats, diversity: float, count: int, la
 
 
 def _distances(unit_PH: Floats, place: int) -> Floats:
+    """From the example at `place` to each; two that equal the pool's mean, whose vector is 0, are twins and no half."""
     found: Floats = (1 - unit_PH @ unit_PH[place]) / 2
+    if not unit_PH[place].any():
+        found[~unit_PH.any(axis=1)] = 0.0
     return found
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from oneshot.history import History, Visit
 from oneshot.measure.selection import answer_entropy, distinct_ratio
-from oneshot.train.curriculum.base import CURRICULA, Design, FromHistory, Pool, share, shuffled, within
+from oneshot.train.curriculum.base import CURRICULA, Design, FromHistory, Pool, share, shuffled, summed, within
 from oneshot.types import Problem
 
 NAME = "sgac"
@@ -46,6 +46,11 @@ def score(visit: Visit, weights: Mapping[str, float]) -> float:
     return math.fsum(weight * FEATURES[name](visit) for name, weight in weights.items())
 
 
+def steps_of_a_probe(candidates: int, groups: int) -> int:
+    """Steps in which each candidate has at least one group."""
+    return -(-candidates // groups)
+
+
 class Sgac(FromHistory):
     """Cycles of one probe of the next candidates, then a burst on the best of them."""
 
@@ -54,8 +59,7 @@ class Sgac(FromHistory):
     def __init__(self, pool: Pool, *, candidates: int, burst: int, weights: Mapping[str, float]) -> None:
         super().__init__(pool)
         self.candidates, self.burst, self.weights = candidates, burst, weights
-        self.probe = -(-candidates // pool.groups)
-        """Steps of a probe, in which each candidate has at least one group."""
+        self.probe = steps_of_a_probe(candidates, pool.groups)
 
     def next(self, step: int, history: History) -> list[Problem]:
         """The problems of this step, one a group: the candidates in turn, or the best of them."""
@@ -74,10 +78,21 @@ class Sgac(FromHistory):
         return [self.pool.problems[i] for i in places]
 
     def _best(self, drawn: list[Problem], first: int, history: History) -> Problem:
-        """The candidate with the highest score in the probe; of equals the one drawn first."""
-        last = {visit.problem_id: visit for visit in history.visits(first, first + self.probe)}
-        scores = [score(last[p.id], self.weights) if p.id in last else -math.inf for p in drawn]
-        return drawn[scores.index(max(scores))]
+        """The best candidate of the probe, its visits added up; of equals the one drawn first.
+
+        One that was solved always or never comes after all others, whatever its score: groups of equal rewards have
+        no advantages, so a burst on it would train nothing. Where all are like that, the score decides alone.
+        """
+        seen = summed(history.visits(first, first + self.probe))
+        worth = [_worth(seen.get(problem.id), self.weights) for problem in drawn]
+        return drawn[worth.index(max(worth))]
+
+
+def _worth(visit: Visit | None, weights: Mapping[str, float]) -> tuple[bool, float]:
+    """(whether it was solved sometimes but not always, its score); without a visit the least there is."""
+    if visit is None:
+        return False, -math.inf
+    return 0 < visit.successes < visit.samples, score(visit, weights)
 
 
 @CURRICULA.register(NAME)
@@ -95,7 +110,9 @@ def sgac(
     Options: `candidates` B drawn at a time and then used up; `burst` steps on the best one; the weights of the
     features `success`, `variance`, `distinct` and `entropy`.
 
-    Departures. The default score is the entropy of the answers alone, the strongest feature by the paper's own words,
+    Departures. A candidate that was sometimes solved and sometimes not is preferred to one that was not, whatever the
+    features say: the answers to a question that is never solved may vary most, and a group of equal rewards has no
+    advantages. The default score is the entropy of the answers alone, the strongest feature by the paper's own words,
     and not its regression: with the published weights (success 0.0050, variance 0.1832, distinct −0.0751, and 0.2188 on
     the data set's level) the terms beside the level span less than one level at 4 rollouts, so that rule always takes
     the highest level, and disagreement counts against an example. There is no level here, and the variance is that of
@@ -109,4 +126,5 @@ def sgac(
         name=NAME,
         begin=lambda pool: Sgac(pool, candidates=candidates, burst=burst, weights=weights),
         fewest=candidates,
+        before=lambda problems, groups: steps_of_a_probe(candidates, groups),
     )

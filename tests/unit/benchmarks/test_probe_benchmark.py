@@ -76,9 +76,23 @@ def test_a_run_in_tiny_sizes(root: Path) -> None:
     *table, last = done.stdout.splitlines()
     result = json.loads(last)
     assert (result["benchmark"], result["smoke"]) == ("probe", True)
-    assert len(table) == 2 + len(result["rows"]) == 12
+    assert len(table) == 2 + len(result["rows"]) == 14
+    shipped = [row for row in result["rows"] if row["rule"] == "shipped"]
+    assert len(shipped) == 2
+    for row in shipped:
+        probe = next(other for other in result["rows"] if (other["pool"], other["rule"]) == (row["pool"], "probe"))
+        assert 0 < row["at"]["samples"] <= probe["at"]["samples"], "it may be content earlier"
+        assert row["at"]["away"] < 0.3
     for row in result["rows"]:
+        if row in shipped:
+            continue
         assert row["ratio"] > 0
         assert row["ratio"] == pytest.approx(1) or row["rule"] != "uniform"
         assert row["ratio_low"] <= row["ratio_high"]
         assert row["at"]["recall"] >= result["recall"]
+
+
+def test_the_budgets_grow_by_a_quarter_and_end(probe: ModuleType) -> None:
+    found = probe.averages()
+    assert found[:5] == [8, 10, 12, 15, 19]
+    assert found[-1] <= probe.MOST < found[-1] * 1.3

@@ -21,7 +21,7 @@ def refused(files: list[Path], flags: dict[str, str]) -> OneshotError:
     [
         ({"rollout.groups": "0"}, "E103", "rollout.groups = 0 (flag --rollout.groups) must be at least 1."),
         ({"rollout.temperature": "0"}, "E103", "must be above 0"),
-        ({"rollout.batch": "0"}, "E103", "must be at least 1"),
+        ({"rollout.batch": "-1"}, "E103", "must be at least 0"),
         ({"optim.steps": "-1"}, "E103", "must be at least 0"),
         ({"optim.lr": "nan"}, "E103", "must be a finite number"),
         ({"algorithm.entropy": "inf"}, "E103", "must be a finite number"),

@@ -90,7 +90,8 @@ def test_names_whose_values_differ_are_hinted_at_and_never_taken() -> None:
 
 
 def test_every_key_that_a_hint_names_exists() -> None:
-    own = {"algorithm.clip_low", "algorithm.clip_high"}  # options of algorithms
+    options = ("clip_low", "clip_high", "value_clip", "gamma", "lam")
+    own = {f"algorithm.{name}" for name in options}  # of algorithms
     named = {word for text in HINTS.values() for word in re.findall(r"(?:algorithm|optim|rollout)\.\w+", text)}
     assert "algorithm.updates" in named
     assert named <= set(KEYS) | own

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from functools import partial
 
 import pytest
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from oneshot.data.minibatches import in_parts, mini_batches, order
 from oneshot.data.packing import pack
-from oneshot.types import Group
+from oneshot.types import PAIR, Group
 from tests.parts import group, ragged_groups
 
 PACK = partial(pack, max_response=16, micro_tokens=24)
@@ -29,6 +29,32 @@ def same(one: object, other: object) -> bool:
 
 def four_groups() -> list[Group]:
     return [*ragged_groups(), group(9, (9, 33, 8), [(5,), (6, 7)], [1, 0])]
+
+
+def with_roles(*roles: object) -> list[Group]:
+    """The four groups, of which some are of a pair."""
+    return [
+        replace(group, problem=replace(group.problem, meta={} if role is None else {PAIR: role}))
+        for group, role in zip(four_groups(), roles, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_roles_of_a_pair_go_with_their_responses(count: int) -> None:
+    """Groups of 4, 3, 4 and 2 responses; a part without a pair does not lose those of the others."""
+    batch = in_parts(with_roles(1, None, -1, None), count, PACK)
+    assert batch.pair_B is not None
+    assert batch.pair_B.tolist() == [1] * 4 + [0] * 3 + [-1] * 4 + [0] * 2
+    for rows, mini in mini_batches(batch):
+        assert mini.pair_B is not None
+        assert mini.pair_B.tolist() == batch.pair_B[rows].tolist()
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("role", [None, 0, "hard", [1], 2])
+def test_without_a_pair_there_are_no_roles(count: int, role: object) -> None:
+    """Whatever a user's own column of that name holds."""
+    assert in_parts(with_roles(role, role, role, role), count, PACK).pair_B is None
 
 
 def test_one_part_is_plain_packing() -> None:

@@ -88,6 +88,15 @@ def test_a_mask_goes_with_every_forward() -> None:
     assert beside["tree"].prompt == 3
 
 
+def test_many_short_responses_to_a_long_prompt_get_a_mask() -> None:
+    """Over the tree each would keep the prompt's keys and values once more: 30 · 41 + 40 places for a row of 70."""
+    device, prompt = torch.device("cpu"), tuple(range(1, 41))
+    many, few = (only(batch_of([group(0, prompt, [(5,)] * count, [1] * count)])) for count in (30, 3))
+    assert "tree" not in attending(many, device, tree=True)
+    assert attending(many, device, tree=True)["attention_mask"].shape == (1, 1, 70, 70)
+    assert "tree" in attending(few, device, tree=True)
+
+
 def test_the_batch_around_the_micro_batches() -> None:
     batch = batch_of([group(4, PROMPT, [ONE], [1]), group(2, PROMPT, [TWO, ONE], [0, 1])])
     assert batch.mask_BT.tolist() == [[True, True], [True, False], [True, True]]

@@ -46,11 +46,27 @@ def test_a_row_by_index_though_another_row_has_no_reference(pool: str) -> None:
 
 
 def test_the_row_without_a_reference_is_refused(pool: str) -> None:
-    for index in (1, -1):  # the row itself, or all rows
-        error = failure(DataError, source=pool, index=index)
-        assert error.code == "E301"
-        assert f"{pool}, line 2: " in error.message
-        assert "can never match" in error.message
+    error = failure(DataError, source=pool, index=1)
+    assert error.code == "E301"
+    assert f"{pool}, line 2: " in error.message
+    assert "can never match" in error.message
+
+
+def test_of_a_pool_it_is_left_out_and_counted(pool: str) -> None:
+    loaded = load(DataConfig(source=pool))
+    assert [problem.prompt for problem in loaded.problems] == ["a", "c"]
+    assert [(problem.prompt, problem.meta["line"]) for problem in loaded.left_out] == [("b", 2)]
+    assert loaded.columns == {"prompt": "problem", "answer": "answer"}
+
+
+@pytest.mark.parametrize(("count", "says"), [(1, "(answer) is empty. An"), (3, "(answer) is empty in all 3 rows. An")])
+def test_without_any_reference_there_is_nothing_to_train_on(tmp_path: Path, count: int, says: str) -> None:
+    path = tmp_path / "empty.jsonl"
+    path.write_text('{"prompt": "a", "answer": ""}\n' * count)
+    error = failure(DataError, source=str(path))
+    assert error.code == "E301"
+    assert f"{path}, line 1: the reference answer " in error.message
+    assert says in error.message
 
 
 def test_every_row_without_an_index(tmp_path: Path) -> None:

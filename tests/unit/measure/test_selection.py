@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from oneshot.cli import verbs
 from oneshot.measure import selection
+from oneshot.measure.answer_redraws import FEATURES
 from oneshot.measure.exact import mean, noise_variance, share, variance
 from oneshot.measure.histories import Track
-from oneshot.measure.selection import SCORES, alignment, answer_entropy, distinct_ratio
+from oneshot.measure.selection import ANSWERS, SCORES, alignment, answer_entropy, distinct_ratio
 from oneshot.measure.uncertainty import DRAWN, ranking
 
 EIGHTHS = st.lists(st.integers(0, 8).map(lambda k: k / 8), min_size=1, max_size=40)
@@ -56,10 +57,11 @@ def test_noise_of_visits_of_different_size() -> None:
 
 
 def test_corrected_variance_is_signed_and_exactly_zero_where_it_is() -> None:
-    corrected = selection.corrected_variance([[0.5] * 3, [0.0] * 3, [], [0.5]], [[8] * 3, [8] * 3, [], []])
+    histories = [[0.5] * 3, [0.0] * 3, [], [0.5], [0.25]]
+    corrected = selection.corrected_variance(histories, [[8] * 3, [8] * 3, [], [], [8]])
     assert corrected[0] < 0
     assert corrected[1] == 0
-    assert np.isnan(corrected[2:]).all()
+    assert np.isnan(corrected[2:]).all(), "one visit is no 0, which would rank above the first"
 
 
 @given(st.integers(2, 9), st.integers(2, 6), st.integers(0, 10**6))
@@ -147,4 +149,6 @@ def test_every_rank_is_given_once_and_lies_in_its_tie(values: list[int]) -> None
 
 def test_the_tables_of_names_agree() -> None:
     assert tuple(SCORES) == verbs._SCORES
-    assert set(DRAWN) == {name for name, score in SCORES.items() if score.needs not in ("", "answers")}
+    assert set(DRAWN) | set(FEATURES) == {name for name, score in SCORES.items() if score.needs}
+    assert set(ANSWERS) == set(FEATURES) == {name for name, score in SCORES.items() if score.needs == "answers"}
+    assert all(SCORES[name].descending for name in ANSWERS)

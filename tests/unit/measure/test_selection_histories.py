@@ -38,10 +38,34 @@ def test_the_published_form_keeps_the_order_of_its_keys(file: Any) -> None:
 
 @pytest.mark.parametrize(
     ("accuracies", "samples"),
-    [({0.0, 0.125}, 8), ({0.0, 1.0}, 1), ({0.5, 1 / 3}, 6), ({0.2, 0.35}, 20), ({0.1234567}, 0)],
+    [
+        ({0.0, 0.125}, 8),
+        ({0.0, 1.0}, 1),
+        ({0.5, 1 / 3}, 6),
+        ({0.2, 0.35}, 20),
+        ({0.1234567}, 0),
+        ({0.01}, 0),
+        ({1 / 64}, 64),
+    ],
 )
 def test_samples_are_told_from_the_accuracies(accuracies: set[float], samples: int) -> None:
     assert samples_of(accuracies) == samples
+
+
+def test_the_samples_can_be_given_and_must_fit(file: Any) -> None:
+    path = file({"0": [0.5, 0.25], "1": [1, 0]})
+    told, found = read(path), read(path, samples=16)
+    assert (told.samples, told.samples_from) == (4, "accuracies")
+    assert (found.samples, found.samples_from) == (16, "flag")
+    assert found.tracks["0"].samples == (16, 16)
+    with pytest.raises(
+        OneshotError, match=r"--samples 6 does not fit .*: index '0', visit 2 has the accuracy 0.25"
+    ) as caught:
+        read(path, samples=6)
+    assert caught.value.code == "E105"
+    with pytest.raises(OneshotError, match="records how many samples") as caught:
+        read(file(lines(row(0, "a", 1))), samples=8)
+    assert caught.value.code == "E105"
 
 
 def test_without_a_fitting_number_the_samples_stay_unknown(file: Any) -> None:
@@ -83,6 +107,7 @@ BAD: list[tuple[Any, str, str]] = [
     (lines(row(0, "a", 1) | {"successes": 0.5}), "E301", "0.5 of 8"),
     (lines(row(0, "a", 1) | {"problem_id": 3}), "E301", "id is no text"),
     (lines(row(0, "a", 1) | {"answers": [1]}), "E301", "answers must map"),
+    (lines(row(0, "a", 1, 4, x=3, y=2)), "E301", "line 1: 5 answers of 4 samples"),
     (lines({"step": 1, "problem_id": "a"}), "E106", "has no samples, successes, answers"),
 ]
 

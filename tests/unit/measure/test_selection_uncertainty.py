@@ -6,6 +6,7 @@ import pytest
 from oneshot.measure import selection
 from oneshot.measure.histories import Track
 from oneshot.measure.selection import SCORES
+from oneshot.measure.statistics import wilson
 from oneshot.measure.uncertainty import DRAWN, Drawn, intervals, redraws, smoothed
 
 
@@ -108,7 +109,8 @@ def test_intervals_of_ranks_hold_whole_ties() -> None:
     assert found is not None
     assert found.rank_low_P.tolist() == [2, 1, 2, 2]
     assert found.rank_high_P.tolist() == [4, 1, 4, 4]
-    assert found.score_high_P[[0, 2, 3]].tolist() == [0, 0, 0]
+    assert np.isnan(found.score_high_P[[0, 2, 3]]).all(), "redrawn as they are, which is no certainty"
+    assert not np.isnan(found.score_high_P[1])
 
 
 def test_what_was_never_visited_has_no_interval_and_takes_no_rank() -> None:
@@ -145,3 +147,28 @@ def test_intervals_of_the_mean_hold_the_truth_about_as_often_as_they_say() -> No
     assert found is not None
     inside = (found.score_low_P <= chances) & (chances <= found.score_high_P)
     assert 0.9 < inside.mean() < 0.985
+
+
+@pytest.mark.parametrize(("value", "k"), [(0.0, 0), (1.0, 24)])
+def test_always_the_same_is_not_certain(value: float, k: int) -> None:
+    """3 visits of 8 samples, all wrong or all right: Wilson's 0 to .138 or .862 to 1, so .362 to .5 from one half."""
+    tracks = [track([value] * 3), track([0.25, 0.5, 0.5])]
+    rate = wilson(k, 24)
+    mean, half = (intervals(name, tracks, count=20) for name in ("mean-accuracy", "distance-to-half"))
+    assert mean is not None and half is not None
+    assert (mean.score_low_P[0], mean.score_high_P[0]) == (rate.low, rate.high)
+    assert rate.high - rate.low == pytest.approx(0.138, abs=1e-3)
+    assert half.score_low_P[0] == pytest.approx(0.362, abs=1e-3)
+    assert half.score_high_P[0] == 0.5
+    for name in ("historical-variance", "corrected-variance", "lim", "recent-slope"):
+        other = intervals(name, tracks, count=20)
+        assert other is not None
+        assert np.isnan(other.score_low_P[0])
+        assert not np.isnan(other.score_low_P[1])
+
+
+def test_one_visit_leaves_the_corrected_variance_open_in_a_redraw_too() -> None:
+    found = intervals("corrected-variance", [track([0.5]), track([0.25, 0.5, 0.5])], count=20)
+    assert found is not None
+    assert np.isnan(found.score_low_P[0])
+    assert found.rank_low_P.tolist() == [2, 1]

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
+import torch
+from transformers import CONFIG_MAPPING, AutoModelForCausalLM
 
 from oneshot.config.schema import Config, EvalsConfig, ModelConfig, OptimConfig, RolloutConfig
 from oneshot.errors import DataError, OneshotError, UsageError
@@ -14,7 +17,7 @@ from oneshot.model.checkpointing import recomputes
 from oneshot.model.memory import forecast
 from oneshot.model.shapes import lookup
 from oneshot.stages import fitting
-from oneshot.stages.fitting import check_eos, check_length, check_limits, decide_checkpointing, recomputed
+from oneshot.stages.fitting import check_eos, check_head, check_length, check_limits, decide_checkpointing, recomputed
 from oneshot.stages.setup import load_setup, resolve_names
 from tests.parts import tiny_policy
 from tests.tiny import save_tiny
@@ -118,3 +121,22 @@ def test_on_for_an_architecture_without_such_layers_is_said(monkeypatch: pytest.
     policy = tiny_policy()
     said = recomputed(policy, Config(optim=OptimConfig(checkpointing="on")))
     assert said.startswith(f"warning: optim.checkpointing = on does nothing: {policy.name}")
+
+
+@pytest.mark.parametrize(
+    ("kind", "more", "right"),
+    [("granite", {"logits_scaling": 8.0}, False), ("granite", {}, True), ("cohere", {"logit_scale": 0.5}, False)],
+)
+def test_logits_that_are_more_than_a_product_are_refused(kind: str, more: dict[str, float], right: bool) -> None:
+    torch.manual_seed(0)
+    sizes = {"vocab_size": 300, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1}
+    heads = {"num_attention_heads": 4, "num_key_value_heads": 2}
+    ids = {"pad_token_id": 0, "bos_token_id": None, "eos_token_id": 0}
+    made = cast(Any, CONFIG_MAPPING[kind])(**sizes, **heads, **ids, **more)
+    policy = replace(tiny_policy(), model=cast(Any, AutoModelForCausalLM).from_config(made).eval())
+    if right:
+        check_head(policy)
+        return
+    with pytest.raises(DataError, match=f"{kind}.* more than its last states times its output matrix") as caught:
+        check_head(policy)
+    assert caught.value.code == "E304"

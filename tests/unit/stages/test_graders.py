@@ -89,6 +89,18 @@ def test_not_one_reference_that_can_be_matched_is_an_error() -> None:
     assert len(graders.check_references(grader, asked("nan", "7"))) == 1
 
 
+def test_what_nothing_can_match_is_parted_from_the_rest() -> None:
+    grader = graders.build("math", timeout=10.0)
+    kept, refused = graders.usable(grader, asked("7", "nan", "1/2", "nan"))
+    assert ([p.id for p in kept], [p.id for p in refused]) == (["p0", "p2"], ["p1", "p3"])
+    assert graders.usable(grader, asked("7")) == (asked("7"), [])
+    assert graders.usable(Users(), asked("crash", "7")) == (asked("crash", "7"), [])  # it is not asked
+    for answers in (("nan",), ("nan", "nan")):
+        with pytest.raises(DataError, match="does not accept") as caught:
+            graders.usable(grader, asked(*answers))
+        assert caught.value.code == "E302"
+
+
 def test_a_users_function_may_want_the_answer_in_a_form_of_its_own() -> None:
     for form in graders.STATED:
         assert graders.check_answers(Users(form.replace("ANSWER", "%s")), asked("7")) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -151,6 +152,38 @@ def test_too_little_disk(tiny: Path) -> None:
     with pytest.raises(MachineError) as caught:
         plan.main(request(tiny, optim=OptimConfig(steps=10**12)))
     assert (caught.value.code, caught.value.exit_code) == ("E202", 3)
+
+
+def pool_of(folder: Path, count: int) -> str:
+    rows = [{"prompt": f"What is {i} + 1?", "answer": str(i + 1)} for i in range(count)]
+    (folder / "pool.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows * 2))
+    return str(folder / "pool.jsonl")
+
+
+@pytest.mark.parametrize("run", [plan.main, plan.dry_run])
+def test_a_pool_is_merged_and_the_curriculum_s_conditions_hold(
+    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], run: Callable[[Request], int]
+) -> None:
+    """Three different rows for two groups, each twice: mopps may pick 2 of them, pairing needs more than 2 steps."""
+    data = DataConfig(source=pool_of(tmp_path, 3), curriculum="mopps")
+    quick = {"verb_flags": {"no_step": True}}
+    assert run(request(tiny, data=data, **quick)) == 0
+    out = capsys.readouterr().out
+    assert run is plan.dry_run or "training on 3 examples, chosen by mopps" in out
+    with pytest.raises(UsageError, match="pool of at least 4 examples") as caught:
+        run(request(tiny, data=data, rollout=replace(SHORT, groups=3), **quick))
+    assert caught.value.code == "E105"
+    with pytest.raises(UsageError, match="looks for 2 steps before it chooses") as caught:
+        run(request(tiny, data=replace(data, curriculum="pairing"), optim=OptimConfig(steps=2), **quick))
+    assert caught.value.code == "E105"
+
+
+def test_a_dry_run_passes_over_a_file_that_is_not_here(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It may be on the machine that trains."""
+    for source in ("elsewhere.jsonl", "someone/pool", "pi1", ""):
+        assert plan.dry_run(request(tiny, data=DataConfig(source=source, curriculum="mopps"))) == 0
+    with pytest.raises(UsageError, match="at least 3"):
+        plan.main(request(tiny, data=DataConfig(source="pi1", curriculum="mopps"), verb_flags={"no_step": True}))
 
 
 def test_names_are_checked(tiny: Path) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from oneshot.errors import DataError, HealthAbort
-from oneshot.stages.preflight import BaseRate, Health, base_rate, check_base_rate
+from oneshot.stages.preflight import PROBED, T_975, BaseRate, Health, base_rate, check_base_rate
 from tests.unit.stages.parts import ScriptedEngine, metrics, prober, problems
 
 NOTHING = {"train__accuracy": 0.0}
@@ -40,6 +40,53 @@ def test_a_pool_is_named_as_one_and_its_signal_is_the_mean_over_its_examples() -
     assert rate.zero_signal(8) == 1.0  # not 2/256 as at one example's rate of 1/2
     assert "solves 2 of the 50 examples 8 of 16 times" in rate.sentence(8)
     assert "solves the 2 examples" in BaseRate(successes=8, samples=16, rates=(1.0, 0.0), pool=2).sentence(8)
+
+
+def test_the_quantiles_of_t_are_those_that_leave_a_fortieth_above() -> None:
+    """Trapezoids on [0, 4000] after x = tan(angle), against the density by its formula."""
+    assert len(T_975) == PROBED - 1
+    for freedom, quantile in enumerate(T_975, start=1):
+        constant = math.gamma((freedom + 1) / 2) / math.sqrt(freedom * math.pi) / math.gamma(freedom / 2)
+        top, parts = math.atan(quantile), 2000
+        heights = [
+            constant
+            * (1 + math.tan(top * i / parts) ** 2 / freedom) ** (-(freedom + 1) / 2)
+            / math.cos(top * i / parts) ** 2
+            for i in range(parts + 1)
+        ]
+        below = 0.5 + (sum(heights) - (heights[0] + heights[-1]) / 2) * top / parts
+        assert below == pytest.approx(0.975, abs=3e-5)
+
+
+def test_the_interval_of_a_pool_counts_examples() -> None:
+    """Rates 1, .5, 0, .5: mean .5, s² = 1/6, s/√4 = .204124; t(3) = 3.182 gives ± .649523, cut at 0 and 1."""
+    wide = BaseRate(successes=16, samples=32, rates=(1.0, 0.5, 0.0, 0.5), pool=4)
+    assert wide.interval == (0.0, 1.0)
+    # .25, .5, .75, .5: s² = 1/24, s/2 = .102062, ± .324761.
+    found = BaseRate(successes=16, samples=32, rates=(0.25, 0.5, 0.75, 0.5), pool=4)
+    assert found.interval == pytest.approx((0.175239, 0.824761), abs=1e-5)
+    assert "95 % interval 18% to 82%" in found.sentence(8)
+    assert BaseRate(successes=16, samples=32).interval == pytest.approx((0.3364, 0.6636), abs=1e-4)  # one example
+
+
+def test_the_interval_of_a_pool_is_never_that_of_more_samples_than_there_are() -> None:
+    """Equal rates say that examples are alike, not that the rate is known exactly."""
+    alike = BaseRate(successes=16, samples=32, rates=(0.5,) * 4, pool=9)
+    assert alike.interval == BaseRate(successes=16, samples=32).interval
+
+
+@pytest.mark.parametrize("rate", [0, 1])
+def test_where_all_samples_are_alike_each_example_counts_as_one(rate: int) -> None:
+    """0 of 16: z²/(n + z²) = 3.841459/19.841459 = .193608, not .0291 as of 128."""
+    found = BaseRate(successes=128 * rate, samples=128, rates=(float(rate),) * 16, pool=1209).interval
+    assert found == pytest.approx((0.806392, 1.0) if rate else (0.0, 0.193608), abs=1e-5)
+    assert (0.0 if rate == 0 else 1.0) in found
+
+
+def test_what_is_recorded_of_a_pool_s_rate() -> None:
+    found = BaseRate(successes=16, samples=32, rates=(0.25, 0.75), pool=9).as_dict()
+    assert (found["value"], found["n"], found["rates"], found["pool"]) == (0.5, 32, [0.25, 0.75], 9)
+    assert set(BaseRate(successes=16, samples=32).as_dict()) == {"value", "ci_low", "ci_high", "n"}
 
 
 def test_the_share_of_groups_without_signal() -> None:

@@ -143,3 +143,26 @@ def test_errors_are_of_the_tree(tmp_path: Path) -> None:
     with pytest.raises(OneshotError) as caught:
         probe(Engine(rates_of(60)), tmp_path / "r.jsonl", top=99)
     assert "try: --top 60 --probe 16" in caught.value.render()
+
+
+def test_a_record_that_cannot_be_kept_there(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "folder").mkdir()
+    for place in (tmp_path / "file" / "r.jsonl", tmp_path / "folder"):
+        with pytest.raises(UsageError, match="cannot be kept in") as caught:
+            probe(Engine(rates_of(60)), place)
+        assert caught.value.code == "E106"
+
+
+def test_no_way_out_removes_anything(tmp_path: Path) -> None:
+    """What lies at the record's place may be the user's own."""
+    record = tmp_path / "r.jsonl"
+    record.write_text('{"mine": 1}\n')
+    with pytest.raises(UsageError, match="is not the record of a probe") as own:
+        probe(Engine(rates_of(60)), record)
+    record.unlink()
+    probe(Engine(rates_of(60)), record)
+    with pytest.raises(UsageError) as other:
+        probe(Engine(rates_of(60)), record, protocol={"model": "another"})
+    assert not any(line.startswith("rm") for line in (*own.value.tries, *other.value.tries))
+    assert f"mv {record} {record}.old" in other.value.tries

@@ -15,6 +15,7 @@ from oneshot.config.load import load, to_dict
 from oneshot.config.request import Request
 from oneshot.errors import UsageError
 from oneshot.record import RunFolder
+from oneshot.stages.preflight import BaseRate
 from oneshot.stages.resume import config_of, examples, recorded_rate, resumed
 from tests.unit.stages.parts import problems
 
@@ -161,6 +162,12 @@ def test_what_the_first_attempt_knew(run: RunFolder) -> None:
     assert rate is not None
     assert (rate.successes, rate.samples) == (3, 32)
     assert examples(run) == problems(1)
+
+
+def test_a_pool_s_rate_is_known_again_with_its_examples(run: RunFolder) -> None:
+    rate = BaseRate(successes=24, samples=32, rates=(1.0, 0.5), pool=7)
+    run.event("preflight", **rate.as_dict(), zero_signal=0.5)
+    assert recorded_rate(run) == rate
 
 
 @pytest.mark.parametrize("key", ["optim.schedule", "algorithm.entropy_schedule"])

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
 from oneshot.algos import credit, penalty, weighting
+from oneshot.algos.pairs import paired
 from oneshot.config.load import load
 from oneshot.config.schema import Config
 from oneshot.data.tasks import builtin
@@ -85,6 +87,17 @@ def test_the_entropy_schedule_runs_over_the_steps() -> None:
     linear = resolve_names(config(**settings, algorithm__entropy_schedule="linear")).algorithm
     assert [linear.at(step).entropy for step in (0, 2, 4, 9)] == pytest.approx([0.1, 0.06, 0.02, 0.02])
     assert resolve_names(config(**settings)).algorithm.at(4).entropy == 0.1
+
+
+def test_the_weights_of_a_pair_stand_outermost() -> None:
+    pairing = {"data__curriculum": "pairing"}
+    plain = resolve_names(config(**pairing)).algorithm
+    assert plain.credit is credit.z_scored
+    wanted = config(**pairing, algorithm__pooled="true", algorithm__kl_in_reward="0.1")
+    inner = resolve_names(wanted).algorithm.credit
+    wanted = replace(wanted, data=replace(wanted.data, curriculum_options={"success": 2.0, "failure": 0.5}))
+    assert resolve_names(wanted).algorithm.credit == paired(inner, 2.0, 0.5)
+    assert resolve_names(wanted).curriculum.weights == (2.0, 0.5)
 
 
 def test_the_grader_of_the_evaluations_is_the_rewards_unless_named() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 from pathlib import Path
@@ -13,7 +14,7 @@ from oneshot.errors import MachineError, UsageError
 from oneshot.model import policy as policies
 from oneshot.record import RunFolder
 from tests.parts import files_of_at_most
-from tests.unit.train.runs import new_run, parts_of, restore, save, saved_weights, trained
+from tests.unit.train.runs import new_run, parts_of, restore, save, saved_weights, trained, weights
 
 
 @pytest.fixture
@@ -39,6 +40,7 @@ def test_a_later_checkpoint_of_a_killed_attempt_does_not_push_out_the_state_s_ow
 def test_without_optimiser_states_the_one_that_is_there_keeps_its_checkpoint(run: RunFolder) -> None:
     trained(run, steps=1, save_at=(1,))
     parts = parts_of(run, steps=3, keep=1, optimizer=False)
+    restore(parts)
     for step in (2, 3):
         save(parts, step)
     assert run.checkpoints() == [1, 3]
@@ -113,6 +115,44 @@ def test_the_old_state_comes_back_when_the_new_one_cannot_take_its_place(
         with pytest.raises(MachineError, match="optimiser state could not be written"):
             save(parts, 2)
     assert_whole_at(run, 1, [1, 2])
+
+
+def steps_of(run: RunFolder) -> list[int]:
+    return [json.loads(line)["step"] for line in run.history_path.read_text("utf-8").splitlines()]
+
+
+@pytest.mark.parametrize("lost", [0, 1, 2])
+def test_a_run_whose_history_lacks_a_step_is_not_continued(run: RunFolder, lost: int) -> None:
+    trained(run, steps=3, save_at=(3,))
+    whole = run.history_path.read_bytes()
+    assert set(steps_of(run)) == {0, 1, 2}
+    kept = [line for line in whole.splitlines(keepends=True) if json.loads(line)["step"] != lost]
+    run.history_path.write_bytes(b"".join(kept))
+    parts = parts_of(run, steps=4)
+    before = weights(parts)
+    with pytest.raises(UsageError, match=rf"history\.jsonl holds no visit of step {lost}, though 3 steps") as caught:
+        restore(parts)
+    assert (caught.value.code, caught.value.exit_code) == ("E107", 2)
+    assert "history.jsonl back from a copy" in caught.value.tries[0]
+    assert f"--model {run.checkpoint_dir(3)}" in caught.value.tries[1]
+    assert all(before[name].equal(tensor) for name, tensor in weights(parts).items())  # nothing was loaded
+    run.history_path.write_bytes(whole)
+    assert restore(parts) == 3
+    assert [row["step"] for row in parts.history.rows()] == steps_of(run)
+
+
+def test_a_run_without_its_history_is_not_continued(run: RunFolder) -> None:
+    trained(run, steps=2, save_at=(2,))
+    run.history_path.unlink()
+    with pytest.raises(UsageError, match=r"history\.jsonl is missing") as caught:
+        restore(parts_of(run, steps=4))
+    assert caught.value.code == "E107"
+
+
+def test_before_the_first_save_no_history_is_asked_for(run: RunFolder) -> None:
+    trained(run, steps=1)
+    assert not run.history_path.exists()
+    assert restore(parts_of(run, steps=4)) == 0
 
 
 def test_a_checkpoint_that_is_gone(run: RunFolder) -> None:

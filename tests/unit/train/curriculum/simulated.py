@@ -81,7 +81,6 @@ def resumed(make: Callable[[], Curriculum], rates: Mapping[str, float], steps: i
     history.save(file)
     again = make()
     again.load_state_dict(state)
-    kept = History()
-    kept.load_state_dict(History.load(file, before=at).state_dict())
+    kept = History.load(file, before=at)
     after, kept = run(again, rates, range(at, steps), kept)
     return before + after, kept

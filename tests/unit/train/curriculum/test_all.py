@@ -13,7 +13,7 @@ from oneshot.errors import UsageError
 from oneshot.history import History
 from oneshot.rollout.draw import uniform
 from oneshot.train.curriculum import CURRICULA
-from oneshot.train.curriculum.base import random
+from oneshot.train.curriculum.base import found, random
 from oneshot.types import Problem, Sampling
 from tests.unit.train.curriculum.simulated import pool, resumed, run, sampled, started
 
@@ -108,6 +108,9 @@ def test_no_stream_is_one_that_a_response_is_drawn_from() -> None:
         ("gps", {"draws": 0}, "E103", "option 'draws'"),
         ("sgac", {"candidates": 1}, "E103", "option 'candidates'"),
         ("pairing", {"failures": 0}, "E103", "option 'failures'"),
+        ("pairing", {"success": -1}, "E103", "option 'success': -1 must be between 0 and 1000."),
+        ("pairing", {"failure": "nan"}, "E103", "option 'failure': nan must be between 0 and 1000."),
+        ("gps", {"diversity": "inf"}, "E103", "option 'diversity': inf must be finite."),
     ],
 )
 def test_wrong_names_and_options(name: str, options: dict[str, Any], code: str, says: str) -> None:
@@ -145,6 +148,42 @@ def test_a_smaller_pick_makes_a_small_pool_do() -> None:
         started("mopps", pool(9), pick=5)
     assert caught.value.code == "E105"
     assert "--rollout.groups 5" in caught.value.tries
+
+
+@pytest.mark.parametrize(
+    ("name", "examples", "groups", "options", "first"),
+    [
+        ("pairing", 9, 4, {}, 3),
+        ("pairing", 8, 4, {}, 2),
+        ("pairing", 2, 64, {}, 1),
+        ("sgac", 9, 2, {"candidates": 5}, 3),
+        ("sgac", 9, 8, {}, 1),
+    ],
+)
+def test_a_run_that_would_end_before_the_first_choice_is_refused(
+    name: str, examples: int, groups: int, options: dict[str, Any], first: int
+) -> None:
+    design = CURRICULA.build(name, options)
+    design.check(examples, groups)
+    design.check(examples, groups, first + 1)
+    for steps in range(1, first + 1):
+        with pytest.raises(UsageError, match=f"looks for {first} steps before it chooses") as caught:
+            design.check(examples, groups, steps)
+        assert caught.value.code == "E105"
+        assert caught.value.tries[0] == f"--steps {2 * first}"
+
+
+@pytest.mark.parametrize("name", ["gps", "in-turn", "mopps", "pcl"])
+def test_the_others_choose_from_the_first_step_on(name: str) -> None:
+    CURRICULA.build(name).check(9, 4, 1)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_weights_are_the_pairing_s_alone(name: str) -> None:
+    assert CURRICULA.build(name).weights == (1.0, 1.0)
+    curriculum, history = started(name, pool(14)), History()
+    if name != "pairing":
+        assert all(found(curriculum, step) is None for step in range(3) if curriculum.next(step, history))
 
 
 def test_embeddings_are_asked_for_once_and_only_where_they_are_used() -> None:

@@ -54,6 +54,17 @@ def test_twins_in_a_pool_are_not_picked_together() -> None:
     assert any(len({int(p[1:]) // 2 for p in step}) < 4 for step in plain)
 
 
+def test_twins_that_equal_the_pool_s_mean_are_twins_too() -> None:
+    """Their vectors are 0, so that 1 − cos would call them half apart."""
+    centre = unit(np.array([[1, 0.0], [-1, 0], [0, 0], [0, 0]], dtype=np.float32))
+    assert not centre[2:].any()
+    assert sorted(diverse(np.array([-0.2, -0.2, 0, 0]), centre, 0.1, 3, [])) in ([0, 1, 2], [0, 1, 3])
+    # Away from the last step's: the twin of place 3 is at distance 0 and not at one half, .1 against .5 − .2.
+    assert diverse(np.array([-0.2, -0.9, 0.1, -0.9]), centre, 1.0, 1, [3]) == [0]
+    alike = unit(np.ones((3, 2), dtype=np.float32))
+    assert diverse(np.array([0.0, 0.1, 0.2]), alike, 5.0, 2, []) == [2, 1]  # all one: the utility decides
+
+
 def test_with_one_draw_and_no_diversity_it_is_mopps() -> None:
     rates = {f"p{i}": i / 12 for i in range(12)}
     plain = run(started("gps", pool(12), diversity=0, draws=1), rates, range(8))[0]

@@ -21,11 +21,18 @@ def seen(decay: float, *visits: tuple[int, int]) -> tuple[float, float]:
     return float(posterior.alpha_P[0]), float(posterior.beta_P[0])
 
 
+def rate(decay: float, *visits: tuple[int, int]) -> float:
+    """The posterior's mean."""
+    alpha, beta = seen(decay, *visits)
+    return alpha / (alpha + beta)
+
+
 def test_by_hand() -> None:
     assert seen(0.5, (2, 8)) == (3, 7)
     assert seen(0.5, (2, 8), (4, 8)) == (6, 8)
-    assert 3 / 10 == 0.3
-    assert pytest.approx(0.428571, abs=1e-6) == 6 / 14
+    assert rate(0.5, (2, 8)) == pytest.approx(0.3)
+    assert rate(0.5, (2, 8), (4, 8)) == pytest.approx(0.428571, abs=1e-6)
+    assert rate(0.5) == 0.5
 
 
 @given(st.lists(st.tuples(st.integers(0, 8), st.just(8)), min_size=1, max_size=6))

@@ -13,11 +13,11 @@ import torch
 from oneshot.config.schema import Config, DataConfig, ModelConfig, OptimConfig, RolloutConfig
 from oneshot.errors import UsageError
 from oneshot.record import RunFolder
+from oneshot.stages.examples import training_problems
 from oneshot.stages.loop import TrainParts, build, train
 from oneshot.stages.setup import Setup, load_setup, resolve_names
-from oneshot.stages.train import training_problems
 from oneshot.train.curriculum.base import FromHistory
-from oneshot.types import Problem
+from oneshot.types import PAIR, Problem
 from tests.tiny import save_tiny
 from tests.unit.train.runs import Even
 
@@ -30,11 +30,11 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(save_tiny(tmp_path_factory.mktemp("tiny")))
 
 
-def set_up(model: str, curriculum: str, rollout: RolloutConfig = SHORT) -> Setup:
+def set_up(model: str, curriculum: str, rollout: RolloutConfig = SHORT, **options: float) -> Setup:
     """As `oneshot train` does, with a grader that a random model pleases now and then."""
     config = Config(
         model=ModelConfig(name=model, threads=1),
-        data=DataConfig(curriculum=curriculum),
+        data=DataConfig(curriculum=curriculum, curriculum_options=options),
         rollout=rollout,
         optim=OptimConfig(steps=6, lr=1e-2),
     )
@@ -80,6 +80,46 @@ def test_a_killed_run_ends_as_the_whole_one(curriculum: str, model: str, tmp_pat
         assert (one.unit_PH == other.unit_PH).all()  # type: ignore[attr-defined]
 
 
+def pairs(run: RunFolder) -> list[dict[str, object]]:
+    return [event for event in run.events() if event["kind"] == "pair" and event["hard"]]
+
+
+@pytest.mark.parametrize("killed", [3, 5])
+def test_a_pair_and_its_weights_survive_a_kill(killed: int, model: str, tmp_path: Path) -> None:
+    """Killed with the pair found, after a save one step before; the weights act, and only from the pair on."""
+    weights = {"success": 3.0, "failure": 2.0}
+    whole, broken, plain = (RunFolder.create(tmp_path / name, "x", {}, []) for name in ("whole", "broken", "plain"))
+    straight = attempt(whole, set_up(model, "pairing", **weights), PROBLEMS, steps=6, save_at=(6,))
+    (event,) = pairs(whole)
+    first = event["step"]
+    assert isinstance(first, int)
+    assert first < killed
+    attempt(broken, set_up(model, "pairing", **weights), PROBLEMS, steps=killed, save_at=(killed - 1,))
+    again = set_up(model, "pairing", **weights)
+    resumed = attempt(RunFolder(broken.path), again, PROBLEMS, steps=6, save_at=(6,))
+    assert visited(broken) == visited(whole)
+    assert [(e["step"], e["hard"], e["easy"]) for e in pairs(broken)] == [(first, event["hard"], event["easy"])]
+    for name, tensor in straight.learner.policy.model.state_dict().items():
+        assert torch.equal(tensor, resumed.learner.policy.model.state_dict()[name]), name
+    roles = [{group.problem.meta.get(PAIR) for group in whole.read_groups(step)} for step in range(6)]
+    assert roles == [{None}] * first + [{1, -1}] * (6 - first)
+    attempt(plain, set_up(model, "pairing"), PROBLEMS, steps=6, save_at=())
+    before, after = ([row["train/accuracy"] for row in run.metrics()] for run in (plain, whole))
+    assert before[: first + 1] == after[: first + 1]
+    assert [row["grad_norm"] for row in plain.metrics()][first] != [row["grad_norm"] for row in whole.metrics()][first]
+
+
+def test_weights_of_1_are_the_plain_run(model: str, tmp_path: Path) -> None:
+    runs = [RunFolder.create(tmp_path / name, "x", {}, []) for name in ("plain", "ones")]
+    ends = [
+        attempt(run, set_up(model, "pairing", **given), PROBLEMS, steps=4, save_at=())
+        for run, given in zip(runs, ({}, {"success": 1.0, "failure": 1.0}), strict=True)
+    ]
+    assert pairs(runs[0])
+    one, other = (parts.learner.policy.model.state_dict() for parts in ends)
+    assert all(torch.equal(tensor, other[name]) for name, tensor in one.items())
+
+
 @pytest.mark.parametrize(("examples", "each"), [(1, 8), (2, 4), (4, 2), (8, 1)])
 def test_few_shot_from_the_same_loop(examples: int, each: int, model: str, tmp_path: Path) -> None:
     """Copies are virtual: a row of the pool is one problem, and a step is one visit of each."""
@@ -123,14 +163,14 @@ def file_of(folder: Path, count: int) -> str:
 def test_what_is_said_of_the_pool(curriculum: str, examples: int, says: str, tmp_path: Path) -> None:
     said: list[str] = []
     config = Config(data=DataConfig(source=file_of(tmp_path, examples), curriculum=curriculum), rollout=SHORT)
-    assert len(training_problems(config, offline=True, say=said.append)) == examples
+    assert len(training_problems(config, None, offline=True, say=said.append)) == examples
     assert [line for line in said if line.startswith("training on")] == ([says] if says else [])
 
 
 def test_a_pool_that_is_too_small_is_refused_before_anything_is_loaded(tmp_path: Path) -> None:
     config = Config(data=DataConfig(source=file_of(tmp_path, 4), curriculum="mopps"), rollout=SHORT)
     with pytest.raises(UsageError, match="needs a pool of at least 5 examples") as caught:
-        training_problems(config, offline=True, say=lambda text: None)
+        training_problems(config, None, offline=True, say=lambda text: None)
     assert caught.value.code == "E105"
 
 

@@ -9,6 +9,7 @@ from statistics import pvariance
 import pytest
 
 from oneshot.history import History, Visit
+from oneshot.train.curriculum.base import summed
 from oneshot.train.curriculum.sgac import FEATURES, score
 from oneshot.types import Problem
 from tests.unit.train.curriculum.simulated import answered, pool, run, started
@@ -61,6 +62,45 @@ def test_a_cycle_is_a_probe_and_a_burst_on_the_best() -> None:
         assert [p.id for p in curriculum.next(step, history)] == [drawn[1]] * 8
     second = {p.id for p in curriculum.next(3, history)}
     assert not second & set(drawn)  # all four are used up
+
+
+@pytest.mark.parametrize(("never", "always"), [(0, 8), (0, 0), (8, 8)])
+def test_a_burst_goes_to_one_that_is_solved_sometimes(never: int, always: int) -> None:
+    """Wrong answers of a candidate never solved have the most entropy, but its groups have no advantages."""
+    problems = pool(4)
+    curriculum, history = started("sgac", problems, groups=8, burst=2), History()
+    drawn = list(dict.fromkeys(p.id for p in curriculum.next(0, history)))
+    by_id = {p.id: p for p in problems}
+    solved = (never, 7, always, never)
+    history.observe(0, [answered(by_id[one], i, solved[i], 8, 0) for i, one in enumerate(drawn)])
+    entropies = [FEATURES["entropy"](v) for v in history.visits(0, 1)]
+    assert never or max(entropies) > entropies[1]
+    assert {p.id for p in curriculum.next(1, history)} == {drawn[1]}
+
+
+def test_where_none_is_the_score_decides() -> None:
+    problems = pool(4)
+    curriculum, history = started("sgac", problems, groups=8), History()
+    drawn = list(dict.fromkeys(p.id for p in curriculum.next(0, history)))
+    by_id = {p.id: p for p in problems}
+    history.observe(0, [answered(by_id[one], i, (8, 8, 0, 8)[i], 8, 0) for i, one in enumerate(drawn)])
+    assert {p.id for p in curriculum.next(1, history)} == {drawn[2]}
+
+
+def test_visits_of_a_candidate_are_added_up() -> None:
+    """A probe of two steps may visit one twice: 0 of 8, then 8 of 8 is solved sometimes, whichever came last."""
+    problems = pool(3)
+    for first, second in ((0, 8), (8, 0)):
+        curriculum, history = started("sgac", problems, groups=2, candidates=3), History()
+        drawn = list(dict.fromkeys(p.id for step in (0, 1) for p in curriculum.next(step, history)))
+        assert len(drawn) == 3
+        by_id = {p.id: p for p in problems}
+        history.observe(0, [answered(by_id[drawn[0]], 0, first, 8, 0), answered(by_id[drawn[1]], 1, 0, 8, 0)])
+        history.observe(1, [answered(by_id[drawn[2]], 0, 0, 8, 1), answered(by_id[drawn[0]], 1, second, 8, 1)])
+        assert {p.id for p in curriculum.next(2, history)} == {drawn[0]}
+    total = summed(history.visits(0, 2))[drawn[0]]
+    assert (total.step, total.samples, total.successes, dict(total.answers)["7"]) == (1, 16, 8, 8)
+    assert sum(dict(total.answers).values()) == 16
 
 
 def test_candidates_are_used_up_before_they_come_again() -> None:
