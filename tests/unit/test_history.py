@@ -13,15 +13,14 @@ from tests.parts import files_of_at_most
 
 def group(problem_id: str, answers: list[str | None], right: str = "7", reward: float | None = None) -> Group:
     """One completion per answer; `reward` overrides what the verdict would pay."""
-    completions = []
+    completions = list[Completion]()
     for answer in answers:
         verdict = Verdict(correct=answer == right, extracted=answer, method="number")
         paid = float(verdict.correct) if reward is None else reward
-        completions.append(
-            Completion(tokens=(1,), logprobs=(-0.5,), text=str(answer), finished=True, reward=paid, verdict=verdict)
-        )
-    problem = Problem(id=problem_id, prompt="2 + 5?", answer=right)
-    return Group(id=0, problem=problem, prompt_tokens=(1, 2), completions=tuple(completions), policy_version=0)
+        told = Completion(tokens=(1,), logprobs=(-0.5,), text=str(answer), finished=True, reward=paid, verdict=verdict)
+        completions.append(told)
+    asked = Problem(id=problem_id, prompt="2 + 5?", answer=right)
+    return Group(id=0, problem=asked, prompt_tokens=(1, 2), completions=tuple(completions), policy_version=0)
 
 
 def test_groups_of_one_problem_are_one_visit() -> None:
