@@ -78,9 +78,12 @@ def plain(policy: Any, prompts: Sequence[Sequence[int]], limit: int, *, sample: 
 
 def worker(side: str, model: str, count: int, batch: int, threads: int) -> None:
     """Answer with seconds and responses of one table."""
+    import torch
+
     from oneshot.config.environment import home
     from oneshot.model import policy as policies
-    from oneshot.rollout.native import NativeEngine, _Decoding
+    from oneshot.rollout.native import NativeEngine
+    from oneshot.rollout.prefill import prefill
     from oneshot.types import Sampling
 
     answers = Answers()
@@ -109,8 +112,8 @@ def worker(side: str, model: str, count: int, batch: int, threads: int) -> None:
         told = {"seconds": spent, "tokens": tokens, "rate": tokens / spent, "responses": [list(f) for f in found]}
         told["gemm"] = 2 * (tokens * (body + head) + prefilled * body) / spent / rate
         if side == "ours":
-            decoding = _Decoding(held, batch, prompts, sampling, streams, None)
-            alone = seconds(lambda: decoding._prefill(list(dict.fromkeys(prompts))))
+            with torch.inference_mode():
+                alone = seconds(lambda: prefill(held, list(dict.fromkeys(prompts))))
             told["prefill_gemm"] = 2 * prefilled * body / alone / rate
         return told
 
@@ -118,10 +121,11 @@ def worker(side: str, model: str, count: int, batch: int, threads: int) -> None:
 
 
 def shapes(threads: int, smoke: bool) -> list[dict[str, Any]]:
-    """GFLOP/s of `x Wᵀ` and of `(W xᵀ)ᵀ` over many different matrices, as decoding meets them, and of the head."""
+    """GFLOP/s of `x Wᵀ`, `(W xᵀ)ᵀ` and oneDNN over many different matrices, as decoding meets them, and the head."""
     import torch
 
     from oneshot.model.policy import set_threads
+    from oneshot.model.products import by_onednn
 
     set_threads(threads)
     many = [torch.randn(64, 32)] * 2 if smoke else [torch.randn(1536, 576) for _ in range(24)]
@@ -131,11 +135,16 @@ def shapes(threads: int, smoke: bool) -> list[dict[str, Any]]:
         for count in (16, 32, 64):
             x_RK = torch.randn(count, matrices[0].shape[1])
             work = 2 * count * sum(w.numel() for w in matrices) / 1e9
-            plain_s, turned_s = [], []
+            forms = {
+                "plain": lambda w, x=x_RK: x @ w.T,
+                "turned": lambda w, x=x_RK: (w @ x.T).T.contiguous(),
+                "onednn": lambda w, x=x_RK: by_onednn(x, w),
+            }
+            times: dict[str, list[float]] = {form: [] for form in forms}
             for _ in range(6):
-                plain_s.append(seconds(lambda x=x_RK, ms=matrices: [x @ w.T for w in ms]))
-                turned_s.append(seconds(lambda x=x_RK, ms=matrices: [(w @ x.T).T.contiguous() for w in ms]))
-            shown = {"plain": work / statistics.median(plain_s), "turned": work / statistics.median(turned_s)}
+                for form, multiply in forms.items():
+                    times[form].append(seconds(lambda f=multiply, ms=matrices: [f(w) for w in ms]))
+            shown = {form: work / statistics.median(spent) for form, spent in times.items()}
             rows.append({"what": name, "rows": count, **shown})
     return rows
 
@@ -186,7 +195,7 @@ def main() -> None:
                     print(f"{name:10} ratio {row['ratio']:.2f}, responses that differ: {differ}")
     products = shapes(given.threads, given.smoke)
     for product in products if not given.json else ():
-        told = f"plain {product['plain']:.0f}, turned round {product['turned']:.0f} GFLOP/s"
+        told = ", ".join(f"{form} {product[form]:.0f}" for form in ("plain", "turned", "onednn")) + " GFLOP/s"
         print(f"products   {product['what']:6} {product['rows']} rows: {told}")
     result = {"smoke": given.smoke, "limit": limit, "batch": given.batch, "rows": rows, "products": products}
     tell("sampler", result, store=given.store)
