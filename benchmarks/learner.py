@@ -29,6 +29,7 @@ CASES = {
 
 def policy_of(model: str) -> Any:
     """The small random policy, the smoke test's, or the embedded model."""
+    import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
     from oneshot.config.environment import home
@@ -48,6 +49,7 @@ def policy_of(model: str) -> Any:
         tie_word_embeddings=True,
         attn_implementation="sdpa",
     )
+    torch.manual_seed(0)  # the same weights on both sides
     return policies.Policy(model=LlamaForCausalLM(config).eval(), tokenizer=None, eos_ids=frozenset([0]), name=model)
 
 
