@@ -6,11 +6,9 @@ never floored: the paper's pool file lifts an all-wrong visit to 1/8, which hide
 
 from __future__ import annotations
 
-import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 
 from oneshot._store import files
-from oneshot._store.disk import full_disk
 from oneshot.errors import DataError, UsageError
 from oneshot.types import Completion, Group
 
@@ -115,7 +112,7 @@ class History:
         last = max(self._steps, default=-1)
         if self._file.is_still(path):
             steps = [step for step in range(self._file.last_step + 1, last + 1) if step in self._steps]
-            _append(path, files.json_lines(visit.row() for step in steps for visit in self._steps[step]))
+            files.append_bytes(path, files.json_lines(visit.row() for step in steps for visit in self._steps[step]))
         else:
             files.write_bytes(path, files.json_lines(self.rows()))
         self._file = _File(path, path.stat().st_size, last)
@@ -182,21 +179,6 @@ class _File(NamedTuple):
     def is_still(self, path: Path) -> bool:
         """Whether the file at `path` is the one, and nobody else has written it."""
         return path == self.path and path.is_file() and path.stat().st_size == self.size
-
-
-def _append(path: Path, data: bytes) -> None:
-    """Add bytes to a file and force them to disk; what cannot be written whole is taken back."""
-    with full_disk(path), open(path, "ab", buffering=0) as file:
-        start = file.tell()
-        try:
-            left = memoryview(data)
-            while left:
-                left = left[file.write(left) :]
-            os.fsync(file.fileno())
-        except OSError:
-            with suppress(OSError):
-                file.truncate(start)
-            raise
 
 
 def _visit(step: int, problem_id: str, responses: Sequence[Completion]) -> Visit:

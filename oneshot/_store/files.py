@@ -95,6 +95,29 @@ def remove_leftovers(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def append_bytes(path: Path, data: bytes) -> None:
+    """Add bytes to a file and force them to disk; what cannot be written whole is taken back.
+
+    Raises:
+        MachineError: E202 when the disk is full; what was there before is intact.
+    """
+    with full_disk(path), open(path, "ab", buffering=0) as file:
+        _add(file, data, file.tell())
+
+
+def _add(file: io.FileIO, data: bytes, start: int) -> None:
+    """Write all of `data` at the end of an unbuffered file, or cut the file back to `start` bytes and raise."""
+    try:
+        left = memoryview(data)
+        while left:
+            left = left[file.write(left) :]
+        os.fsync(file.fileno())
+    except OSError:
+        with suppress(OSError):
+            file.truncate(start)
+        raise
+
+
 def append_line(path: Path, row: Mapping[str, Any]) -> None:
     """Append one JSON line and force it to disk.
 
@@ -107,15 +130,7 @@ def append_line(path: Path, row: Mapping[str, Any]) -> None:
     data = dumps(row).encode() + b"\n"
     with full_disk(path), open(path, "a+b", buffering=0) as file:
         start = _mend(file)
-        try:
-            left = memoryview(data)
-            while left:
-                left = left[file.write(left) :]
-            os.fsync(file.fileno())
-        except OSError:
-            with suppress(OSError):
-                file.truncate(start)
-            raise
+        _add(file, data, start)
 
 
 def _mend(file: io.FileIO) -> int:

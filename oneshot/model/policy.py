@@ -103,7 +103,7 @@ def set_threads(threads: int) -> int:
 
 
 def dtype_of(name: str, device: torch.device) -> torch.dtype:
-    """`auto` is float32 (on this project's CPUs it is faster than bfloat16; training needs it everywhere)."""
+    """`auto` is float32, on a CPU the faster one too; for CUDA `precision.settled` has written bfloat16 by then."""
     if name == "auto":
         return torch.float32
     if name in ("float32", "bfloat16"):

@@ -105,7 +105,7 @@ class Learner:
         """`algorithm.steps_a_batch` optimiser steps on one batch; advantages are [B] or [B, T].
 
         Returns the metrics of the last pass, means over its mini-batches where there are more than one; of the step
-        that was dropped, if one was: then the batch ends there, since the same weights would give the same again.
+        that was dropped, if one was: then the batch ends there, with mini-batches left unused if there were more.
         """
         batch, advantages = moved(batch, self.policy.device), advantages.to(self.policy.device)
         algorithm = self.algorithm.at(self.batches)
