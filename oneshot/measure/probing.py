@@ -25,8 +25,9 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
-TOLERANCE = 0.1
-"""What the command is content with: at .4 or .6, 98 % of groups of 8 carry signal, at .5 99 %."""
+TOLERANCE = 0.05
+"""What the command is content with. With .1 it found a quarter fewer of the 50 nearest of a uniform pool
+(`benchmarks/probe.py`), though at .4 or .6 98 % of groups of 8 carry signal, at .5 99 %."""
 DIGITS = 12
 """Expected squared distances that agree to so many decimals are ties; 3 of 8 is as far from 1/2 as 5 of 8."""
 

@@ -77,3 +77,12 @@ def test_vs_trl(root: Path) -> None:
         assert exactly[side]["peak_gib"] > 0.1
     assert exactly["ours"]["prompt"] == exactly["trl"]["prompt"]
     assert exactly["speed_ratio"] == pytest.approx(exactly["trl"]["seconds"] / exactly["ours"]["seconds"])
+
+
+def test_ranking(root: Path) -> None:
+    result, lines = run(root, "ranking", "--repeats", "1")
+    assert [row["command"] for row in result["rows"]] == ["ranks", "intervals"]
+    assert result["problems"] == 30
+    for row in result["rows"]:
+        assert row["ratio_to_torch"] == pytest.approx(row["seconds"] / result["torch_seconds"])
+    assert len(lines) == 4
