@@ -4,11 +4,12 @@
       config.json  env.json  status.json  summary.json  example.jsonl  selection.jsonl  history.jsonl
       metrics.jsonl  events.jsonl  rollouts/step_000012.jsonl.gz
       checkpoints/{checkpoint-12, last_state, previous_state}/
-      evals/<task>/<checkpoint>/{results.json, samples.jsonl.gz}  regrade/<grader>.json
+      evals/<task>/<checkpoint>/{results.json, samples.jsonl.gz, partial.jsonl}  regrade/<grader>.json
       logs/attempt_1/{main.log, and what a later attempt did again: metrics.jsonl, rollouts/, ...}  report.html
 
 Files are replaced atomically; `metrics.jsonl` and `events.jsonl` grow, until a resumed run cuts them back to the step
-it continues from (`cut_back`). Metric values that are not finite are null.
+it continues from (`cut_back`). Metric values that are not finite are null. A model without a run has a folder with
+`model.json` and `evals/` alone (`EvalFolder`).
 """
 
 from __future__ import annotations
@@ -23,17 +24,19 @@ from typing import Any
 from oneshot._store import files, names
 from oneshot._store.attempts import Attempts
 from oneshot._store.environment import describe_environment, redact
-from oneshot._store.rows import eval_rows, groups_from_rows, last_attempts, rollout_rows
+from oneshot._store.eval_folder import EvalFolder
+from oneshot._store.evaluations import Evaluations
+from oneshot._store.rows import groups_from_rows, last_attempts, rollout_rows
 from oneshot.errors import MachineError, UsageError
 from oneshot.registry import nearest
-from oneshot.types import EvalRow, Group, Problem
+from oneshot.types import Group, Problem
 
-__all__ = ["STATES", "RunFolder"]
+__all__ = ["STATES", "EvalFolder", "Evaluations", "RunFolder"]
 
 STATES = ("running", "done", "stopped", "failed")
 
 
-class RunFolder(Attempts):
+class RunFolder(Attempts, Evaluations):
     """One run on disk. Make it with `create` or `open`; every write of a run goes through it."""
 
     @classmethod
@@ -157,30 +160,7 @@ class RunFolder(Attempts):
     def _rollout_path(self, step: int) -> Path:
         return self.path / "rollouts" / names.rollout(step)
 
-    # Evaluations
-
-    def write_eval(self, task: str, checkpoint: str, results: Mapping[str, Any], rows: Sequence[EvalRow]) -> None:
-        """Record an evaluation; a full disk leaves an earlier one of the same name whole (`MachineError` E202)."""
-        folder = self._eval_dir(task, checkpoint)
-        body = {"task": task, "checkpoint": checkpoint, **results}
-        samples = files.gzipped(files.json_lines(files.plain(row) for row in rows))
-        report = files.dumps(body, indent=2).encode() + b"\n"
-        files.write_together({folder / "samples.jsonl.gz": samples, folder / "results.json": report})
-
-    def read_eval(self, task: str, checkpoint: str) -> tuple[dict[str, Any], list[EvalRow]]:
-        """Results and graded responses of an evaluation. `UsageError` E106 when there is none."""
-        folder = self._eval_dir(task, checkpoint)
-        rows = eval_rows(files.read_gzipped_lines(folder / "samples.jsonl.gz"))
-        return files.read_json(folder / "results.json"), rows
-
-    def evals(self) -> list[tuple[str, str]]:
-        """(task, checkpoint) of every evaluation; steps in numeric order, `base` first."""
-        results = map(files.read_json, self.path.glob("evals/*/*/results.json"))
-        found = [(str(result["task"]), str(result["checkpoint"])) for result in results]
-        return sorted(found, key=lambda key: (key[0], names.checkpoint_number(key[1]), key[1]))
-
-    def _eval_dir(self, task: str, checkpoint: str) -> Path:
-        return self.path / "evals" / names.file_name(task) / names.file_name(checkpoint)
+    # Beside the evaluations (`_store/evaluations.py`)
 
     def write_regrade(self, grader: str, body: Mapping[str, Any]) -> Path:
         """Write what another grader says of the recorded responses; returns the file. `MachineError` E202."""

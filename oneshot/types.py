@@ -110,8 +110,12 @@ class EvalRow:
     cut: bool
     """The response hit the length limit."""
     tokens: int
+    sample: int = 0
+    """Counts the responses to one problem."""
     meta: Mapping[str, Any] = field(default_factory=dict)
-    """The problem's meta plus what the evaluation adds: `boxed` (strict box grade), `correct_short` (same output cut
+    """The problem's meta plus what the evaluation adds: `boxed` (strict box grade), `lenient` (grade with box-less
+    extraction), `forced` (grade after a box was forced, where that was asked for), `repeated` (the response ends in a
+    repeated tail), `correct_short` (same output cut
     at the training limit), `answer_class` (built-in task: a+b, a-b, axb, a/b, operand, other, none)."""
 
 

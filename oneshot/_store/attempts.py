@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -82,6 +83,18 @@ class Attempts:
             files.sync_folder(into / "rollouts")
             files.sync_folder(rollouts)
         return moved
+
+    def set_aside(self, folder: Path) -> None:
+        """Move a folder of the run, which is about to be made anew, to that of the attempt that ended.
+
+        Raises:
+            MachineError: E202 when the disk is full; it is where it was.
+        """
+        target = self._folder(max(self.attempt - 1, 1)) / folder.relative_to(self.path)
+        with full_disk(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(target, ignore_errors=True)  # of a kill in between
+            os.replace(folder, target)
 
     def _cut(self, name: str, into: Path, late: Callable[[Mapping[str, Any]], bool]) -> int:
         rows = files.read_lines(self.path / name)

@@ -62,7 +62,7 @@ def slug(text: str) -> str:
 
 def file_name(text: str) -> str:
     """A task or checkpoint name as a folder name; a changed one gets a hash, so that two never meet."""
-    clean = re.sub(r"[^A-Za-z0-9_.-]+", "-", text).lstrip(".")
+    clean = re.sub(r"[^A-Za-z0-9_.+-]+", "-", text).lstrip(".")
     return clean if clean == text and clean else f"{clean or 'x'}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 

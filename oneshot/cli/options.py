@@ -159,7 +159,7 @@ def _check_positional(parsed: Parsed) -> None:
     tries = (f"oneshot {parsed.verb} --help",)
     if len(parsed.positional) < len(needed):
         raise UsageError(f"oneshot {parsed.verb} needs {needed[len(parsed.positional)]}.", code="E103", tries=tries)
-    if len(parsed.positional) > len(takes):
+    if len(parsed.positional) > len(takes) and not (takes and takes[-1].endswith("...]")):
         surplus = parsed.positional[len(takes)]
         raise UsageError(f"oneshot {parsed.verb}: {surplus!r} is one word too many.", code="E103", tries=tries)
 

@@ -3,65 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 import oneshot
+from oneshot.cli.verb import COMMON, Flag, Verb
+
+__all__ = ["ALL", "COMMON", "GRADER", "SHORT", "VERBS", "Flag", "Verb", "shorts", "usage", "uses"]
 
 ALL = ("seed", "model", "data", "reward", "algorithm", "rollout", "optim", "evals", "save")
-
-
-@dataclass(frozen=True)
-class Flag:
-    """A flag that is no setting of the configuration."""
-
-    name: str
-    """As typed, without the dashes."""
-    help: str
-    value: str = ""
-    """What follows it: empty for a switch, `[RUN]` when it may be left out."""
-    short: str = ""
-    """One letter, or none."""
-    default: str = ""
-    """What an optional value means when left out."""
-
-    @property
-    def usage(self) -> str:
-        """`-c, --config FILE`."""
-        return (f"-{self.short}, " if self.short else "") + f"--{self.name}" + (f" {self.value}" if self.value else "")
-
-
-@dataclass(frozen=True)
-class Verb:
-    """One word of the command line."""
-
-    target: str
-    """`module:function`; the function takes a `Request` and returns the exit status."""
-    help: str
-    positional: tuple[str, ...] = ()
-    """Words it takes; one in square brackets may be left out."""
-    flags: tuple[Flag, ...] = ()
-    settings: tuple[str, ...] = ()
-    """What it uses of the configuration, whole sections and single keys; a flag for anything else is refused."""
-    short: Mapping[str, str] = field(default_factory=dict)
-    """Short names that mean something else here than in `SHORT`."""
-    base: str = ""
-    """A shipped recipe read before all others."""
-
-
-COMMON: tuple[Flag, ...] = (
-    Flag(
-        "config",
-        "A recipe: a TOML or YAML file, or the name of a shipped one. Repeatable; a later one wins.",
-        "FILE",
-        "c",
-    ),
-    Flag("json", "Print one JSON object on stdout."),
-    Flag("quiet", "Say less.", short="q"),
-    Flag("verbose", "Say more; show the traceback of an internal error.", short="v"),
-    Flag("yes", "Answer every question with yes.", short="y"),
-    Flag("offline", "Open no socket."),
-    Flag("help", "Show this help.", short="h"),
-)
 
 SHORT: Mapping[str, str] = {
     "model": "model.name",
@@ -178,9 +126,21 @@ VERBS: Mapping[str, Verb] = {
     ),
     "eval": Verb(
         "oneshot.stages.evaluate:main",
-        "Measure a model or a run on problems with checkable answers.",
-        positional=("MODEL|RUN",),
-        flags=(Flag("fail-under", "Exit 6 below this accuracy; TASK=X for one task. Repeatable.", "X"),),
+        "Measure a model, a run or stored responses on tasks, or on a file of problems with checkable answers.",
+        positional=("[MODEL|RUN]",),
+        flags=(
+            Flag(
+                "responses", "Grade stored outputs: rows with id and response. No model is needed then.", "FILE.jsonl"
+            ),
+            Flag("k", "Show pass@k and maj@k for these k, e.g. 1,8; not above --n.", "K"),
+            Flag("checkpoints", "Of a run: last (default), best on its dev set, or all; each beside base.", "WHICH"),
+            Flag("fail-under", "Exit 6 below this accuracy; TASK=X for one task. Repeatable.", "X"),
+            Flag("out", "Folder for the results of a model (default: RUNS/eval-MODEL) or of responses.", "DIR"),
+            Flag("forced-box", "Also end each response that has no box by one, and grade that."),
+            Flag("icl", "Also measure base with this run's example, solved by base itself, in the prompt.", "RUN"),
+            Flag("best-prompt", "Also measure base with the best of a fixed list of prompts, chosen on the dev set."),
+            Flag("export", "Also write inspect, lm-eval or hub files; several separated by commas.", "FORMATS"),
+        ),
         settings=(
             "seed",
             "model.revision",
@@ -192,7 +152,26 @@ VERBS: Mapping[str, Verb] = {
             "evals",
             "save.runs",
         ),
-        short={"data": "evals.source", "limit": "evals.limit"},
+        short={
+            "data": "evals.source",
+            "tasks": "evals.tasks",
+            "data-dir": "evals.data_dir",
+            "limit": "evals.limit",
+            "n": "evals.samples",
+            "temperature": "evals.temperature",
+            "max-new-tokens": "evals.max_new_tokens",
+        },
+    ),
+    "compare": Verb(
+        "oneshot.stages.compare:main",
+        "Recorded evaluations of the same problems against each other, paired: what changed, and where from.",
+        positional=("A", "[B ...]"),
+        flags=(
+            Flag("tasks", "Only these, separated by commas (default: all tasks that all have).", "TASKS"),
+            Flag("format-only", "A run trained on format alone, as a baseline of the gain beyond format.", "RUN"),
+            Flag("allow-different", "Compare in spite of another dtype, prompt, limit, sampling, grader or data."),
+        ),
+        settings=("save.runs",),
     ),
     "regrade": Verb(
         "oneshot.stages.regrade:main",

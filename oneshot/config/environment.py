@@ -11,6 +11,7 @@ from pathlib import Path
 
 NOT_SETTINGS: Mapping[str, str] = {
     "ONESHOT_HOME": "Folder of caches and logs that outlive a run. Default: `~/.cache/oneshot`.",
+    "ONESHOT_DATA": "Folder with the tasks' files (`math500.jsonl`, ...) where `evals.data_dir` is empty.",
     "ONESHOT_OFFLINE": "1 has the effect of `--offline` on every command: no socket is opened.",
     "ONESHOT_CI": "1 turns a skipped test outside `tests/gpu` into a failure.",
 }
@@ -33,6 +34,11 @@ def home(env: Mapping[str, str] | None = None) -> Path:
     """The folder of caches and logs: `ONESHOT_HOME`, else `~/.cache/oneshot`. It need not exist."""
     named = environment(env).get("ONESHOT_HOME", "")
     return Path(named).expanduser() if named else Path.home() / ".cache" / "oneshot"
+
+
+def data_dir(env: Mapping[str, str] | None = None) -> str:
+    """The folder of the tasks' files where `evals.data_dir` is empty: `ONESHOT_DATA`, else none."""
+    return environment(env).get("ONESHOT_DATA", "")
 
 
 def offline(env: Mapping[str, str] | None = None) -> bool:

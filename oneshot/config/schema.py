@@ -171,19 +171,37 @@ class EvalsConfig:
     """Evaluation inside the run."""
 
     source: str = ""
-    """A jsonl/parquet file, or `builtin`; empty means none."""
+    """The dev set: a jsonl/parquet file, or `builtin`; empty means none. The best checkpoint is the best on it."""
+    tasks: str = ""
+    """Test tasks that are read beside it, separated by commas: names, suites (`math6`, `reasoning`) or files."""
+    data_dir: str = ""
+    """Folder with the tasks' files (`math500.jsonl`, ...); empty means the Hub. `ONESHOT_DATA` sets it too."""
     every: int = 0
     """Steps between evaluations; 0 means before and after only."""
     limit: int = 0
-    """Problems read at each evaluation inside the run; 0 means all."""
-    max_new_tokens: int = 128
-    """Response limit at evaluation, the same for base and trained."""
+    """Problems of a set that are read, the first ones; 0 means all."""
+    samples: int = 0
+    """Responses to each problem of a task; 0 means the task's own number."""
+    temperature: float = -1.0
+    """Sampling temperature of the tasks, 0 is greedy; below 0 means each task's own."""
+    max_new_tokens: int = 0
+    """Response limit at evaluation, the same for base and trained; 0 means 128 for the dev set, each task's own."""
     batch: int = 0
     """Rows decoded at once; 0 means 64, on a GPU up to 1,024 as memory allows."""
     grader: str = ""
     """Grader at evaluation, a name or `file.py:function`; empty means the reward's."""
     suffix: str = ""
     """Text appended to the question at evaluation; the paper's evaluation has none."""
+
+    @property
+    def source_tokens(self) -> int:
+        """The response limit on the dev set."""
+        return self.max_new_tokens or 128
+
+    @property
+    def chooses(self) -> bool:
+        """Whether checkpoints are compared during the run: there is a dev set, and steps between its readings."""
+        return bool(self.source) and self.every > 0
 
 
 @dataclass(frozen=True)
@@ -194,6 +212,8 @@ class SaveConfig:
     """Steps between checkpoints; 0 means the last step only (and when stopped)."""
     keep: int = 2
     """How many of the last checkpoints are kept; with one there is none to fall back on if it is damaged."""
+    best: bool = True
+    """Save and keep the checkpoint that is best on the dev set beside them; acts where `evals.every` reads one."""
     runs: str = "runs"
     """Folder of run folders."""
     name: str = ""

@@ -9,16 +9,17 @@ from importlib.resources import files
 from pathlib import Path
 
 from oneshot.config.schema import DataConfig
+from oneshot.data.hub import hub_rows
 from oneshot.data.readers import bad_row, read_rows, to_problems
 from oneshot.data.rows import JSONL, RawRow, jsonl_rows
-from oneshot.errors import DataError, MachineError, UsageError
+from oneshot.errors import UsageError
 from oneshot.registry import nearest
 from oneshot.types import Problem
 
 BUILTIN = "builtin"
 """The source that stands for the built-in task; `data/tasks/builtin.py` makes its problems."""
-HUB_LINE = "pip install 'oneshot-rlvr[hub]'"
 
+_INSTEAD = ("--data FILE.jsonl --data.index 0   (a copy of it)", "--data pi1   (built in)")
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _FILES = (*JSONL, ".parquet", ".json", ".csv", ".tsv", ".txt")
 
@@ -93,7 +94,7 @@ def load_source(source: str, *, allow_empty_answer: bool = True, offline: bool =
     if path.exists() or path.suffix in _FILES or path.is_absolute() or source.startswith("."):
         rows = read_rows(path)
     elif _HUB_ID.fullmatch(source):
-        rows = _hub_rows(source, offline=offline)
+        rows = hub_rows(source, offline=offline, tries=_INSTEAD)
     else:
         known = sorted([*examples(), BUILTIN])
         raise UsageError(
@@ -152,31 +153,3 @@ def _pick(problems: list[Problem], data: DataConfig) -> Problem:
         rule = "An empty reference can never match, so it cannot be trained on."
         raise bad_row(data.source, problem.meta["line"], f"row {data.index} has an empty reference answer", rule)
     return problem
-
-
-def _hub_rows(name: str, *, offline: bool) -> list[RawRow]:
-    """The split `train` of a Hub data set, through the optional library `datasets` (and its cache)."""
-    try:
-        import datasets
-    except ImportError as error:
-        raise MachineError(
-            f"{name} is no local file; reading a Hub data set needs the package `datasets`.",
-            code="E204",
-            tries=(HUB_LINE, "--data FILE.jsonl --data.index 0   (a copy of it)"),
-        ) from error
-    try:
-        rows = datasets.load_dataset(name, split="train")
-    except ConnectionError as error:
-        why = "--offline was given" if offline else "the Hub cannot be reached"
-        raise MachineError(
-            f"{name} is no local file and not in the cache, and {why}.",
-            code="E203",
-            tries=("--data FILE.jsonl --data.index 0   (a copy of it)", "--data pi1   (built in)"),
-            kept="Nothing was downloaded.",
-        ) from error
-    except (FileNotFoundError, ValueError) as error:
-        said = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UsageError(f"the Hub data set {name} cannot be read: {said}", code="E106") from error
-    if not len(rows):
-        raise DataError(f"the split train of {name} holds no rows.")
-    return [RawRow(number, dict(row)) for number, row in enumerate(rows, 1)]

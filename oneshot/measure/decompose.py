@@ -1,7 +1,9 @@
 """Where a change in accuracy comes from: outcome states, their paired transitions, and products of shares.
 
-The transition table is the evidence. The decompositions are descriptive: "right, given that an answer was found" is
-measured on different problems before and after, so a part is not the effect of anything that could be done alone.
+Every problem weighs 1, whatever its number of samples: each of its m responses (or pairs of responses) counts 1/m.
+Counts are whole numbers where every problem has one sample. The transition table is the evidence. The decompositions
+are descriptive: "right, given that an answer was found" is measured on different problems before and after, so a part
+is not the effect of anything that could be done alone.
 """
 
 from __future__ import annotations
@@ -9,45 +11,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import permutations
 from math import factorial, prod
 from typing import Any
 
-from oneshot.errors import UsageError
-from oneshot.measure.statistics import LEVEL, Interval, wilson
+from oneshot.measure.pairing import by_problem, matched, matched_problems, tally
+from oneshot.measure.repeated import mean_score
+from oneshot.measure.statistics import LEVEL, Interval
 from oneshot.types import EvalRow
 
 STATES = ("cut", "none", "wrong", "right")
 CLASSES = ("right", "a+b", "a-b", "axb", "a/b", "operand", "other", "none")
-
-
-def matched(base: Sequence[EvalRow], trained: Sequence[EvalRow]) -> list[tuple[EvalRow, EvalRow]]:
-    """The two evaluations paired by problem id, in the order of `base`.
-
-    Raises:
-        UsageError: E103 when there is no row, an id occurs twice, or ids or reference answers differ.
-    """
-    first, second = _by_id(base, "base"), _by_id(trained, "trained")
-    if only := sorted(first.keys() ^ second.keys()):
-        raise UsageError(
-            f"the evaluations hold different problems: {len(only)} are in one of them only, such as {only[0]!r}. "
-            "A paired comparison needs the same problems.",
-            code="E103",
-        )
-    if not first:
-        raise UsageError("there is no problem to compare.", code="E103")
-    for key, row in first.items():
-        if row.answer != second[key].answer:
-            raise UsageError(f"problem {key!r} has another reference answer in the two evaluations.", code="E103")
-    return [(row, second[key]) for key, row in first.items()]
-
-
-def _by_id(rows: Sequence[EvalRow], name: str) -> dict[str, EvalRow]:
-    table = {row.id: row for row in rows}
-    if len(table) < len(rows):
-        twice, _ = Counter(row.id for row in rows).most_common(1)[0]
-        raise UsageError(f"problem {twice!r} occurs more than once in the {name} evaluation.", code="E103")
-    return table
 
 
 def found(row: EvalRow) -> bool:
@@ -88,21 +63,30 @@ def outcome(row: EvalRow) -> str:
     return "wrong" if row.extracted is not None else "none"
 
 
-def outcome_states(rows: Sequence[EvalRow]) -> dict[str, int]:
-    """How many responses ended in each of `STATES`."""
-    seen = Counter(outcome(row) for row in rows)
-    return {state: seen[state] for state in STATES}
+def outcome_states(rows: Sequence[EvalRow]) -> dict[str, Any]:
+    """How many problems' worth of responses ended in each of `STATES`."""
+    seen = tally((row.id, outcome(row)) for row in rows)
+    return {state: seen.get(state, 0) for state in STATES}
 
 
-def transitions(base: Sequence[EvalRow], trained: Sequence[EvalRow]) -> dict[str, dict[str, int]]:
-    """The 4 x 4 table of paired outcomes: `transitions(...)[before][after]` problems. Errors as `matched`."""
-    seen = Counter((outcome(before), outcome(after)) for before, after in matched(base, trained))
-    return {before: {after: seen[before, after] for after in STATES} for before in STATES}
+def transitions(base: Sequence[EvalRow], trained: Sequence[EvalRow]) -> dict[str, dict[str, float]]:
+    """The 4 x 4 table of paired outcomes: `transitions(...)[before][after]` problems. Errors as `matched`.
+
+    Sample i is paired with sample i, where both have it. With equal numbers of samples the margins are the
+    `outcome_states`; with unequal ones, the states of the samples that both have.
+    """
+    seen = tally((before.id, (outcome(before), outcome(after))) for before, after in matched(base, trained))
+    return {before: {after: seen.get((before, after), 0) for after in STATES} for before in STATES}
 
 
 def share(rows: Sequence[EvalRow], has: Callable[[EvalRow], bool], level: float = LEVEL) -> Interval:
-    """The share of responses that `has` holds for, with Wilson's interval."""
-    return wilson(sum(has(row) for row in rows), len(rows), level)
+    """The mean over problems of the share of responses that `has` holds for; its interval is `mean_score`'s.
+
+    With one sample a problem this is Wilson's interval; n is the number of problems.
+    """
+    problems = by_problem(rows).values()
+    samples = len(problems) / sum(1 / len(found) for found in problems) if problems else 1
+    return mean_score([sum(map(has, found)) / len(found) for found in problems], samples, level)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,29 +145,40 @@ def _decompose(
     base: Sequence[EvalRow], trained: Sequence[EvalRow], steps: Mapping[str, Callable[[EvalRow], bool]]
 ) -> Decomposition:
     """Each step must hold only where the step before it holds, the last one exactly where the answer is right."""
-    n = len(matched(base, trained))
+    n = len(matched_problems(base, trained))
     before, after = _chain(base, list(steps.values())), _chain(trained, list(steps.values()))
     shares_before, shares_after = _fill(before, after), _fill(after, before)
     effects = shapley_product(shares_before, shares_after)
     rows = zip(steps, shares_before, shares_after, effects, strict=True)
-    right_before, right_after = sum(row.correct for row in base), sum(row.correct for row in trained)
+    right_before, right_after = (_mass([r for r in side if r.correct], _sizes(side)) for side in (base, trained))
     return Decomposition(
-        base=right_before / n,
-        trained=right_after / n,
-        change=(right_after - right_before) / n,
+        base=float(right_before / n),
+        trained=float(right_after / n),
+        change=float((right_after - right_before) / n),
         n=n,
         parts={name: Part(base=b, trained=a, effect=effect) for name, b, a, effect in rows},
     )
 
 
 def _chain(rows: Sequence[EvalRow], steps: Sequence[Callable[[EvalRow], bool]]) -> list[float | None]:
-    """The share of each step among the rows that passed the one before; None where none did."""
+    """The share of each step among the responses that passed the one before; None where none did."""
     shares: list[float | None] = []
-    passed = list(rows)
+    passed, sizes = list(rows), _sizes(rows)
     for holds in steps:
-        among, passed = len(passed), [row for row in passed if holds(row)]
-        shares.append(len(passed) / among if among else None)
+        among, passed = _mass(passed, sizes), [row for row in passed if holds(row)]
+        shares.append(float(_mass(passed, sizes) / among) if among else None)
     return shares
+
+
+def _sizes(rows: Sequence[EvalRow]) -> Counter[str]:
+    """Problem id -> its number of responses."""
+    return Counter(row.id for row in rows)
+
+
+def _mass(rows: Sequence[EvalRow], sizes: Mapping[str, int]) -> Fraction:
+    """How many problems' worth of responses these are, exactly."""
+    counts = Counter(sizes[row.id] for row in rows)
+    return sum((Fraction(count, size) for size, count in counts.items()), Fraction(0))
 
 
 def _fill(shares: Sequence[float | None], others: Sequence[float | None]) -> list[float]:
@@ -212,25 +207,25 @@ def shapley_product(before: Sequence[float], after: Sequence[float]) -> list[flo
 def operation_table(base: Sequence[EvalRow], trained: Sequence[EvalRow], own: str = "") -> dict[str, Any]:
     """What kind of answer was given before and after: did the model learn to calculate, or to prefer one operation?
 
-    Counts of `answer_class`: {"classes": [...], "all": {"base": {class: n}, "trained": {class: n}},
+    Problems by `answer_class`: {"classes": [...], "all": {"base": {class: n}, "trained": {class: n}},
     "own": the same for the category `own`, "categories": {category: the same}}. Errors as `matched`.
     """
-    pairs = matched(base, trained)
+    matched_problems(base, trained)
     categories = {
-        category: _class_counts([pair for pair in pairs if pair[0].category == category])
+        category: _class_counts(*([row for row in rows if row.category == category] for rows in (base, trained)))
         for category in sorted({row.category for row in base})
     }
     return {
         "classes": list(CLASSES),
-        "all": _class_counts(pairs),
-        "own": categories.get(own, _class_counts([])),
+        "all": _class_counts(base, trained),
+        "own": categories.get(own, _class_counts([], [])),
         "categories": categories,
     }
 
 
-def _class_counts(pairs: Sequence[tuple[EvalRow, EvalRow]]) -> dict[str, dict[str, int]]:
+def _class_counts(base: Sequence[EvalRow], trained: Sequence[EvalRow]) -> dict[str, dict[str, float]]:
     counts = {}
-    for name, position in (("base", 0), ("trained", 1)):
-        seen = Counter(answer_class(pair[position]) for pair in pairs)
-        counts[name] = {known: seen[known] for known in CLASSES}
+    for name, rows in (("base", base), ("trained", trained)):
+        seen = tally((row.id, answer_class(row)) for row in rows)
+        counts[name] = {known: seen.get(known, 0) for known in CLASSES}
     return counts

@@ -1,12 +1,14 @@
 """What training changed on the same problems: paired differences by rung, by kind and overall, with their badges.
 
+The problem is the unit, whatever its number of samples: several samples make a problem's mean, never more problems.
+
 Example: `paired(base_rows, trained_rows).as_dict()` is the `paired` entry of `summary.json`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any
@@ -14,19 +16,22 @@ from typing import Any
 from oneshot.errors import UsageError
 from oneshot.measure.decompose import (
     decomposition,
-    matched,
     operation_decomposition,
     operation_table,
     outcome_states,
     share,
     transitions,
 )
-from oneshot.measure.statistics import LEVEL, Interval, bonett_price, detectable, macro_average, mcnemar_exact
+from oneshot.measure.differences import badge, repeated, single
+from oneshot.measure.grades import Grade, at_training_limit, is_right, strict_box
+from oneshot.measure.pairing import matched, matched_problems
+from oneshot.measure.statistics import LEVEL, Interval, macro_average
 from oneshot.types import EvalRow
 
 __all__ = [
     "Paired",
     "at_training_limit",
+    "average",
     "badge",
     "by_category",
     "by_rung",
@@ -34,6 +39,7 @@ __all__ = [
     "is_right",
     "ladder",
     "matched",
+    "matched_problems",
     "operation_decomposition",
     "operation_table",
     "outcome_states",
@@ -44,80 +50,80 @@ __all__ = [
     "transitions",
 ]
 
-Grade = Callable[[EvalRow], bool]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Paired:
-    """Trained minus base on the same n problems, one greedy sample each."""
+    """Trained minus base on the same n problems."""
 
     estimate: float
     """The plain difference `trained - base`."""
     ci_low: float
-    """Bonett-Price, whose centre is the estimate shrunk by n/(n+2); for `overall` the macro average's interval."""
+    """The interval of `method`. Bonett-Price's centre is the estimate shrunk by n/(n+2)."""
     ci_high: float
     n: int
+    """Problems."""
     base: float
-    """Accuracy before."""
+    """Accuracy before, the mean over problems."""
     trained: float
     """Accuracy after."""
     gained: int
-    """Problems wrong before and right after."""
+    """Problems wrong before and right after; with several samples, those whose share of right ones rose."""
     lost: int
     p_value: float
-    """Exact McNemar, two-sided; for `overall` the normal p of estimate/SE."""
+    """Two-sided: exact McNemar, the sign flip of several samples, or the normal p of estimate/SE of an average."""
     badge: str
     """`supported`, `harmed` or `inconclusive`, for this run: other training seeds are not in the interval."""
     detectable: float
     """The smallest true |difference| that a comparison like this finds with 80 % power."""
+    samples: int = 1
+    """The most samples a problem has on either side."""
+    method: str = "bonett-price"
+    """`bonett-price`, the t interval of `paired_scores`, or `macro average of K`."""
+    se: float = 0.0
+    """Standard error behind the interval; Bonett-Price's belongs to its shrunk centre."""
 
     def as_dict(self) -> dict[str, Any]:
         """The entry of `summary.json`: every field under its own name."""
         return dict(self.__dict__)
 
 
-def badge(low: float, high: float) -> str:
-    """`supported` when the whole interval is above 0, `harmed` when it is below, else `inconclusive`."""
-    if low > 0:
-        return "supported"
-    return "harmed" if high < 0 else "inconclusive"
-
-
-def is_right(row: EvalRow) -> bool:
-    """The grade of the evaluation itself."""
-    return row.correct
-
-
-def at_training_limit(row: EvalRow) -> bool:
-    """Right when the same output is cut at the training limit."""
-    return bool(row.meta["correct_short"])
-
-
-def strict_box(row: EvalRow) -> bool:
-    """Right when only a complete box counts."""
-    return bool(row.meta["boxed"])
-
-
 def paired(
     base_rows: Sequence[EvalRow], trained_rows: Sequence[EvalRow], *, right: Grade = is_right, level: float = LEVEL
 ) -> Paired:
-    """The paired difference over all rows; `right` says what counts. Errors as `matched` (`UsageError` E103)."""
-    grades = [(right(before), right(after)) for before, after in matched(base_rows, trained_rows)]
-    n = len(grades)
-    gained, lost = grades.count((False, True)), grades.count((True, False))
-    interval = bonett_price(gained, lost, n, level)
+    """The paired difference over all rows; `right` says what counts. Errors as `matched_problems` (`UsageError` E103).
+
+    One sample a problem on both sides: Bonett-Price and exact McNemar. Any other numbers, also unequal ones: the t
+    interval and the sign-flip p of the differences between each problem's two means.
+    """
+    pairs = [
+        ([right(row) for row in before], [right(row) for row in after])
+        for before, after in matched_problems(base_rows, trained_rows)
+    ]
+    samples = max(len(grades) for pair in pairs for grades in pair)
+    means = [(sum(before) / len(before), sum(after) / len(after)) for before, after in pairs]
+    n = len(means)
+    gained, lost = (sum((after > before, before > after)[i] for before, after in means) for i in (0, 1))
+    if samples == 1:
+        found = single(gained, lost, n, level)
+    else:
+        least = min(len(grades) for pair in pairs for grades in pair)
+        found = repeated([after - before for before, after in means], least, level)
+    interval = found.interval
     return Paired(
         estimate=interval.estimate,
         ci_low=interval.low,
         ci_high=interval.high,
         n=n,
-        base=sum(before for before, _ in grades) / n,
-        trained=sum(after for _, after in grades) / n,
+        base=math.fsum(before for before, _ in means) / n,
+        trained=math.fsum(after for _, after in means) / n,
         gained=gained,
         lost=lost,
-        p_value=mcnemar_exact(gained, lost),
+        p_value=found.p_value,
         badge=badge(interval.low, interval.high),
-        detectable=detectable(gained, lost, n, level),
+        detectable=found.detectable,
+        samples=samples,
+        method=interval.method,
+        se=interval.se,
     )
 
 
@@ -133,7 +139,7 @@ def ladder(
 
     A rung is a property of the problem: a predicate that tells the two evaluations apart raises E103.
     """
-    matched(base, trained)
+    matched_problems(base, trained)
     table = {}
     for name, belongs in rungs.items():
         before, after = [row for row in base if belongs(row)], [row for row in trained if belongs(row)]
@@ -166,18 +172,22 @@ def by_category(
 def overall(
     base: Sequence[EvalRow], trained: Sequence[EvalRow], *, right: Grade = is_right, level: float = LEVEL
 ) -> Paired:
-    """All categories with equal weight, whatever their sizes: `macro_average` of their paired differences.
-
-    `base`, `trained` and `estimate` are means over categories; `n`, `gained` and `lost` are sums; the smallest
-    detectable difference is sqrt(sum of squares)/K of the categories'. With one category this is `paired`.
-    """
+    """All categories with equal weight, whatever their sizes: the `average` of their paired differences."""
     kinds = list(by_category(base, trained, right=right, level=level).values())
     if not kinds:
         raise UsageError("there is no problem to compare.", code="E103")
+    return average(kinds, level)
+
+
+def average(kinds: Sequence[Paired], level: float = LEVEL) -> Paired:
+    """The `macro_average` of paired differences on different problems, each with the same weight.
+
+    `base`, `trained` and `estimate` are means over the kinds; `n`, `gained` and `lost` are sums; the smallest
+    detectable difference is sqrt(sum of squares)/K of the kinds'. One kind alone is returned as it is.
+    """
     if len(kinds) == 1:
         return kinds[0]
-    intervals: list[Interval] = [bonett_price(kind.gained, kind.lost, kind.n, level) for kind in kinds]
-    mean = macro_average(intervals, level)
+    mean = macro_average([_interval(kind, level) for kind in kinds], level)
     return Paired(
         estimate=mean.estimate,
         ci_low=mean.low,
@@ -187,7 +197,22 @@ def overall(
         trained=math.fsum(kind.trained for kind in kinds) / len(kinds),
         gained=sum(kind.gained for kind in kinds),
         lost=sum(kind.lost for kind in kinds),
-        p_value=2 * NormalDist().cdf(-abs(mean.estimate) / mean.se),
+        p_value=2 * NormalDist().cdf(-abs(mean.estimate) / mean.se) if mean.se else float(mean.estimate == 0),
         badge=badge(mean.low, mean.high),
         detectable=math.sqrt(math.fsum(kind.detectable**2 for kind in kinds)) / len(kinds),
+        samples=max(kind.samples for kind in kinds),
+        method=mean.method,
+        se=mean.se,
+    )
+
+
+def _interval(kind: Paired, level: float) -> Interval:
+    return Interval(
+        estimate=kind.estimate,
+        low=kind.ci_low,
+        high=kind.ci_high,
+        n=kind.n,
+        method=kind.method,
+        level=level,
+        se=kind.se,
     )

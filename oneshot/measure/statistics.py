@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any
 
+from oneshot.measure.student import t_quantile as t_quantile
+
 LEVEL = 0.95
 
 
@@ -60,14 +62,17 @@ def wilson(k: int, n: int, level: float = LEVEL) -> Interval:
     assert 0 <= k <= n, (k, n)
     if n == 0:
         return Interval(estimate=math.nan, low=0.0, high=1.0, n=0, method="wilson", level=level)
-    z = two_sided(level)
-    share = k / n
+    low, high = score_bounds(k / n, n, two_sided(level))
+    return Interval(estimate=k / n, low=low, high=high, n=n, method="wilson", level=level)
+
+
+def score_bounds(share: float, n: float, z: float) -> tuple[float, float]:
+    """All p with |share - p| <= z sqrt(p(1-p)/n), from the lowest to the highest; n > 0 need not be whole."""
+    assert 0 <= share <= 1 and n > 0, (share, n)
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
     # At the edges the bounds are exactly 0 and 1; rounding would miss them by an ulp.
-    low = 0.0 if k == 0 else centre - half
-    high = 1.0 if k == n else centre + half
-    return Interval(estimate=share, low=low, high=high, n=n, method="wilson", level=level)
+    return (0.0 if share == 0 else centre - half), (1.0 if share == 1 else centre + half)
 
 
 def bonett_price(b: int, c: int, n: int, level: float = LEVEL) -> Interval:
@@ -126,6 +131,50 @@ def macro_average(differences: Sequence[Interval], level: float = LEVEL) -> Inte
         level=level,
         se=se,
     )
+
+
+def macro_mean(means: Sequence[Interval], level: float = LEVEL) -> Interval:
+    """The mean of independent means of tasks with equal weight: SE = sqrt(sum SE_k^2)/K, as a score interval.
+
+    The interval is Wilson's with n_eff = M(1-M)/SE^2 about the mean M, as for one task (`repeated.mean_score`), so it
+    keeps to [0, 1] and leans towards 1/2. The t quantile has the degrees of freedom of Welch and Satterthwaite, rounded
+    down. Where every task is at 0 or 1 the SE is 0 and tells nothing: n_eff is then K^2/(sum 1/n_k). Departure from
+    M +- z SE: that covers too little where few problems are solved (docs/statistics.md). One mean is returned as it is.
+    """
+    assert means and all(math.isfinite(item.se) for item in means), means
+    if len(means) == 1:
+        return means[0]
+    count = len(means)
+    mean = math.fsum(item.estimate for item in means) / count
+    squares = [item.se**2 for item in means]
+    se = math.sqrt(math.fsum(squares)) / count
+    n_eff = mean * (1 - mean) / se**2 if se else count**2 / math.fsum(1 / item.n for item in means)
+    low, high = score_bounds(mean, n_eff, t_quantile((1 + level) / 2, _welch(squares, [item.n for item in means])))
+    return Interval(
+        estimate=mean,
+        low=low,
+        high=high,
+        n=sum(item.n for item in means),
+        method=f"macro average of {count}",
+        level=level,
+        se=se,
+    )
+
+
+def _welch(squares: Sequence[float], problems: Sequence[int]) -> int:
+    """Degrees of freedom of a sum of squared standard errors, each with its problems less one; at least 1."""
+    fourths = math.fsum(square**2 / max(n - 1, 1) for square, n in zip(squares, problems, strict=True))
+    return max(1, int(math.fsum(squares) ** 2 / fourths + 1e-9)) if fourths else max(1, sum(problems) - len(problems))
+
+
+def detectable_mean(se: float, n: int, level: float = LEVEL, power: float = 0.8) -> float:
+    """The smallest true |difference| that a t interval with this SE over n problems finds with the given power.
+
+    (t_level + t_power) SE, both quantiles with n - 1 degrees of freedom; never above 1, and 1 for one problem.
+    """
+    if n < 2:
+        return 1.0
+    return min(1.0, (t_quantile((1 + level) / 2, n - 1) + t_quantile(power, n - 1)) * se)
 
 
 def detectable(b: int, c: int, n: int, level: float = LEVEL, power: float = 0.8) -> float:

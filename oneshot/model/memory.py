@@ -125,9 +125,9 @@ def forecast(shapes: Shapes, config: Config, *, training: bool = True, prompt: i
         beside = beside * 5 // (4 * shapes.layers)
     rows, length = max(MIN_ROWS, min(rollout.batch or ROWS, responses)), longest
     if not training:
-        rows, length = max(MIN_ROWS, config.evals.batch or ROWS), prompt + config.evals.max_new_tokens
-    elif config.evals.source:
-        rows, length = max(rows, config.evals.batch or ROWS), max(length, prompt + config.evals.max_new_tokens)
+        rows, length = max(MIN_ROWS, config.evals.batch or ROWS), prompt + config.evals.source_tokens
+    elif config.evals.source or config.evals.tasks:
+        rows, length = max(rows, config.evals.batch or ROWS), max(length, prompt + config.evals.source_tokens)
     return Forecast(
         weights=weights + adapter,
         # Where each term's gradient is measured apart, there are three beside their sum.

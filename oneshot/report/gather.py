@@ -12,7 +12,9 @@ from typing import Any
 
 from oneshot.errors import OneshotError
 from oneshot.measure import gains
-from oneshot.measure.statistics import Interval, wilson
+from oneshot.measure.pairing import by_problem
+from oneshot.measure.scores import accuracy
+from oneshot.measure.statistics import Interval
 from oneshot.record import RunFolder
 from oneshot.types import EvalRow
 
@@ -21,7 +23,7 @@ Rows = Sequence[EvalRow]
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """One evaluation on a held-out curve: optimiser steps taken, accuracy with Wilson's interval."""
+    """One evaluation on a held-out curve: optimiser steps taken, accuracy with its interval."""
 
     step: int
     accuracy: Interval
@@ -161,8 +163,7 @@ def _curves(facts: Facts, readings: Mapping[str, Rows]) -> dict[str, list[Readin
         others = [row for row in rows if row.id not in mine]
         split = {"held-out, own kind": own, "held-out, other kinds": others} if own and others else {"held-out": rows}
         for label, part in split.items():
-            accuracy = wilson(sum(row.correct for row in part), len(part))
-            out.setdefault(label, []).append(Reading(step=step, accuracy=accuracy))
+            out.setdefault(label, []).append(Reading(step=step, accuracy=accuracy(by_problem(part))))
     return {label: sorted(points, key=lambda r: r.step) for label, points in out.items()}
 
 

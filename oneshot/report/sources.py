@@ -32,9 +32,13 @@ def counting(facts: Facts) -> tuple[str, list[str], list[list[str]]]:
         return "", [], []
     kept = [way for way in ways if way[2] == "id" or all(way[2] in row.meta for row in parts[-1][1])]
     body = [[label, *(percent(gains.share(rows, has).estimate) for _, rows in parts)] for label, has, _ in kept]
-    own = f"Own: the example’s kind, n {len(parts[0][1])}. " if len(parts) > 2 else ""
+    own = f"Own: the example’s kind, n {_problems(parts[0][1])}. " if len(parts) > 2 else ""
     heads = ["Share of responses", *(name for name, _ in parts)]
-    return f"{own}All: every problem with the same weight, n {len(parts[-1][1])}.", heads, body
+    return f"{own}All: every problem with the same weight, n {_problems(parts[-1][1])}.", heads, body
+
+
+def _problems(rows: Sequence[EvalRow]) -> int:
+    return len({row.id for row in rows})
 
 
 def sampled(facts: Facts) -> list[tuple[str, str, str]]:
@@ -72,7 +76,7 @@ def decompositions(facts: Facts) -> list[tuple[str, list[tuple[str, str, str, st
     return out
 
 
-def operations(facts: Facts) -> list[tuple[str, list[tuple[str, int, int]]]]:
+def operations(facts: Facts) -> list[tuple[str, list[tuple[str, float, float]]]]:
     """(title, rows of answer class, base, trained) for the own kind and for all problems."""
     found = facts.summary.get("operations")
     if not isinstance(found, Mapping):
@@ -82,18 +86,24 @@ def operations(facts: Facts) -> list[tuple[str, list[tuple[str, int, int]]]]:
         counts = found.get(key) or {}
         base, trained = counts.get("base", {}), counts.get("trained", {})
         classes = found.get("classes") or list(dict.fromkeys([*base, *trained]))
-        rows = [(str(c), int(base.get(c, 0)), int(trained.get(c, 0))) for c in classes]
+        rows = [(str(c), _count(base.get(c)), _count(trained.get(c))) for c in classes]
         rows = [row for row in rows if row[1] or row[2]]
         if rows:
-            out.append((f"{title}, n {sum(before for _, before, _ in rows)}", rows))
+            out.append((f"{title}, n {round(sum(before for _, before, _ in rows))}", rows))
     return out
 
 
-def transitions(facts: Facts) -> list[tuple[str, list[int]]]:
+def _count(value: object) -> float:
+    """Problems, whole with one response each; of several responses each is its problem's share, to a tenth."""
+    shown = round(float(value), 1) if isinstance(value, (int, float)) else 0
+    return int(shown) if shown == int(shown) else shown
+
+
+def transitions(facts: Facts) -> list[tuple[str, list[float]]]:
     """Rows of the 4 x 4 table: state before, then counts of the states after, in the order of `STATES`."""
     found = facts.summary.get("transitions")
     if isinstance(found, Mapping) and not set(found) & set(STATES):
         found = found.get("all") or next((v for v in found.values() if isinstance(v, Mapping)), None)
     if not isinstance(found, Mapping) or not found:
         return []
-    return [(before, [int(found.get(before, {}).get(after, 0)) for after in STATES]) for before in STATES]
+    return [(before, [_count(found.get(before, {}).get(after)) for after in STATES]) for before in STATES]

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from oneshot.config.gym import LENIENT, PREFIX
 from oneshot.errors import MachineError, UsageError
 from oneshot.registry import Registry
 from oneshot.rewards import choices
@@ -150,12 +151,17 @@ def build_verifier(name: str, *, timeout: float = 10.0) -> Verifier:
     """The grader of a name, or the function of `file.py:function`, which then runs in a process of its own.
 
     Args:
-        name: a name in `VERIFIERS`, or a Python file and a function in it.
+        name: a name in `VERIFIERS`, a reasoning-gym task (`gym:chain_sum:seed=0:size=100`), or a Python file and a
+            function in it.
         timeout: seconds one call of a user's function may take.
 
     Raises:
         UsageError: E102 unknown name, E106 no such file. DataError: E305 the function cannot be used.
     """
+    if name.startswith((PREFIX, LENIENT)):
+        from oneshot.rewards.gym import gym_verifier
+
+        return gym_verifier(name)
     if ":" in name or name.endswith(".py"):
         from oneshot.rewards.user.verifier import FunctionVerifier
 

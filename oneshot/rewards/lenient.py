@@ -39,9 +39,7 @@ def stated_answer(response: str) -> tuple[str | None, str]:
     else the last formula or number, whichever ends later.
     """
     text = visible(response)
-    run_on = _RUN_ON.search(text)
-    if run_on and text[: run_on.start()].strip():
-        text = text[: run_on.start()]
+    text = text[: run_on_at(text)]
     box = last_box(text)
     if box is not None:
         return box, "boxed"
@@ -52,6 +50,15 @@ def stated_answer(response: str) -> tuple[str | None, str]:
         stated = last[1] if last.re.groups else text[last.end() : last.end() + MAX_STATED].partition("\n")[0]
         return _first_sentence(stated), rule
     return _last_value(text)
+
+
+def run_on_at(text: str, start: int = 0) -> int | None:
+    """Where the text runs on into a new problem: the first line after `start` that begins with one; None for nowhere.
+
+    A text that begins with such a line only repeats its own question.
+    """
+    found = _RUN_ON.search(text, start)
+    return found.start() if found and text[start : found.start()].strip() else None
 
 
 def _first_sentence(text: str) -> str:

@@ -22,11 +22,12 @@ from oneshot.rollout.collect import collect
 from oneshot.stages import loop, say
 from oneshot.stages.beginning import begin
 from oneshot.stages.display import Display, display
+from oneshot.stages.endings import failing
 from oneshot.stages.evaluation import measure
 from oneshot.stages.log import Logged
 from oneshot.stages.preflight import BaseRate
 from oneshot.stages.probe import PROBE_STEP, Probed, Prober, choose
-from oneshot.stages.session import Phases, Session, failing, tracked, train
+from oneshot.stages.session import Phases, Session, tracked, train
 from oneshot.stages.setup import Setup, check_answers, load_setup, resolve_names
 from oneshot.stages.summary import headline, limits, peak_memory_gib, summarise
 from oneshot.types import Problem
@@ -44,6 +45,12 @@ def main(request: Request) -> int:
     tracking.check(config.save.track)
     if config.rollout.groups * config.rollout.group_size < 1 or config.optim.steps < 1:
         raise UsageError("the demo trains for at least one step.", tries=("oneshot demo --steps 1",))
+    if config.evals.tasks:
+        raise UsageError(
+            f"evals.tasks = {config.evals.tasks!r}: the demo reads its own held-out problems and nothing else.",
+            code="E105",
+            tries=(f"oneshot train --data pi1 --evals.tasks {config.evals.tasks}", "oneshot eval RUN --tasks NAME"),
+        )
     shown: Display = display(quiet=request.quiet or request.json, plain=plain())
     phases = Phases()
     shown.note("model: loading (the first time it is fetched and converted, about a minute)")
@@ -124,7 +131,7 @@ def _choose(setup: Setup, run: RunFolder, note: Any) -> Probed:
 
 def _sampled(setup: Setup, problems: Sequence[Problem], run: RunFolder) -> dict[str, float]:
     """avg@8 and pass@8 on dev at the training temperature and the evaluation limit (--full)."""
-    sampling = replace(loop.build_sampling(setup.config), max_new_tokens=setup.config.evals.max_new_tokens)
+    sampling = replace(loop.build_sampling(setup.config), max_new_tokens=setup.config.evals.source_tokens)
     groups = collect(
         setup.engine, problems, setup.render_eval, setup.names.eval_verify, sampling, PROBE_STEP + 10, group_size=8
     )

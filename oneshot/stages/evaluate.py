@@ -1,220 +1,168 @@
-"""`oneshot eval MODEL|RUN --data FILE`: accuracy with its interval; for a run also base, and the paired difference."""
+"""`oneshot eval MODEL|RUN --tasks ...` and `oneshot eval --responses FILE --tasks ...`.
+
+Everything that can be refused is refused before a model is loaded: names, files, graders against their references,
+limits. Results are recorded as they come, so that what was measured is kept whatever happens next. Imports no torch
+until a model is needed.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from oneshot.config.load import from_dict
-from oneshot.config.origins import show, value_of
 from oneshot.config.request import Request
-from oneshot.config.schema import Config
-from oneshot.data.problems import BUILTIN
-from oneshot.errors import BelowThreshold, UsageError
-from oneshot.measure import gains
-from oneshot.record import RunFolder
-from oneshot.stages import graders
+from oneshot.errors import BelowThreshold, OneshotError
+from oneshot.record import EvalFolder
+from oneshot.stages import eval_flags, eval_output, eval_results, eval_targets, eval_tasks
 from oneshot.stages.display import printable
-from oneshot.stages.evaluation import evaluate, measure, results
-from oneshot.stages.setup import Names, annotate, held_out, load_setup, resolve_names
-from oneshot.types import EvalRow, Problem
+from oneshot.stages.eval_flags import Flags
+from oneshot.stages.eval_results import Measured
+
+SCHEMA = "oneshot.eval/2"
 
 
 def main(request: Request) -> int:
-    """Evaluate; the data goes to stdout. Exit 6 below `--fail-under`."""
-    (target,) = request.positional
-    run = _run(target, Path(request.config.save.runs))
-    config = request.config if run is None else _of_the_run(run, request)
-    if not config.evals.source:
-        raise UsageError("oneshot eval needs problems.", code="E105", tries=("oneshot eval MODEL --data FILE.jsonl",))
-    least: Mapping[str, float] = request.verb_flags.get("fail_under", {})
-    stem = _stem(config)
-    if unknown := set(least) - {"", stem}:
-        raise UsageError(
-            f"--fail-under names {min(unknown)!r}; the task measured here is called {stem!r}.",
-            code="E102",
-            tries=(f"--fail-under {stem}={least[min(unknown)]}",),
-        )
-    answer = _of_model(target, config, request) if run is None else _of_run(run, config, request)
-    missed = [value for value in least.values() if answer["value"] < value]
-    print(json.dumps(answer | ({"passed": not missed} if least else {})) if request.json else _text(answer))
-    if not missed:
+    """Evaluate; the data goes to stdout. Exit 6 below `--fail-under`.
+
+    Raises:
+        UsageError: E102 to E107, what is asked for cannot be done or does not fit what is recorded.
+        MachineError: E2xx memory, disk, network.
+        DataError: E3xx rows, references, model or reward cannot be used.
+        BelowThreshold: E601.
+        Stopped: a stop signal came; the same command goes on.
+    """
+    flags = eval_flags.read(request)
+    say = _sayer(request)
+    if flags.responses:
+        from oneshot.stages.stored_outputs import grade
+
+        head, measured, failed = grade(flags, request, say)
+        headline = eval_targets.BASE
+    else:
+        head, measured, failed, headline = _of_model(flags, request, say)
+    return _tell(request, flags, head, measured, failed, headline, say)
+
+
+def _of_model(
+    flags: Flags, request: Request, say: Callable[[str], None]
+) -> tuple[dict[str, Any], list[Measured], Mapping[str, OneshotError], str]:
+    target = eval_targets.find(flags, request)
+    chosen = eval_tasks.choose(target.config, request, kind=target.kind)
+    eval_flags.check_least(flags.least, chosen.names)
+    given = eval_tasks.given_by(request, target.stored)
+    asked = eval_tasks.ask_all(chosen, target.config, given, forced=flags.forced, say=say)
+    eval_flags.check_k(flags.ks, eval_tasks.samples_of(asked))
+    for name, error in chosen.absent.items():
+        say(f"warning: {name} cannot be had and is left out; the other tasks are measured first. {error.message}")
+    from oneshot.stages.eval_models import measure
+
+    measured, stopped = measure(target, asked, flags, request, say)
+    head: dict[str, Any] = {"run": target.name} if target.run else {"model": target.name}
+    return head | {"folder": str(target.folder)}, measured, {**chosen.absent, **stopped}, target.headline
+
+
+def _tell(
+    request: Request,
+    flags: Flags,
+    head: Mapping[str, Any],
+    measured: list[Measured],
+    failed: Mapping[str, OneshotError],
+    headline: str,
+    say: Callable[[str], None],
+) -> int:
+    """Print what there is, then what went wrong. Where nothing was measured the first error is raised as it is."""
+    errors = list(failed.values())
+    done = [found for found in measured if found.results]
+    if not done and errors:
+        raise errors[0]
+    answer = _object(head, done, failed, headline)
+    if flags.exports:
+        try:
+            answer["exports"] = _export(Path(head["folder"]), done, flags.exports, say)
+        except OneshotError as unwritten:  # what was measured is printed all the same
+            errors.append(unwritten)
+    below = _below(flags, answer["tasks"])
+    if flags.least:
+        answer["passed"] = not below and not errors
+    if below is not None:
+        errors.append(below)
+    print(json.dumps(answer) if request.json else eval_output.text(answer, flags.ks))
+    if not errors:
         return 0
-    below = BelowThreshold(f"{stem}: {answer['value']:.4f} is below --fail-under {max(missed)}.")
     if not request.json:
-        raise below
-    print(below.render(), file=sys.stderr)  # stdout holds one object, and it is printed
-    return below.exit_code
+        for error in errors[1:]:
+            print(printable_lines(error.render()), file=sys.stderr)
+        raise errors[0]
+    for error in errors:  # stdout holds one object, and it is printed
+        print(printable_lines(error.render()), file=sys.stderr)
+    return errors[0].exit_code
 
 
-def _run(target: str, runs: Path) -> RunFolder | None:
-    """The run folder that `target` names, None when it names a model."""
-    if target == "latest" or (Path(target) / "status.json").is_file() or (runs / target / "status.json").is_file():
-        return RunFolder.open(target, runs)
-    return None
+def _object(
+    head: Mapping[str, Any], done: list[Measured], failed: Mapping[str, OneshotError], headline: str
+) -> dict[str, Any]:
+    """The object that --json prints; of one task its keys stand at top level too."""
+    tasks = {found.name: eval_results.entry(found, headline) for found in done}
+    eval_results.adjust(tasks)
+    answer: dict[str, Any] = {"schema": SCHEMA}
+    whole = all(name.endswith(eval_results.BASELINES) for name in failed)
+    if len(tasks) == 1 and whole:
+        answer |= next(iter(tasks.values()))
+    answer |= {**head, "tasks": tasks}
+    if (mean := eval_results.macro(done, headline)) is not None and whole:
+        answer["macro"] = mean
+        if headline != eval_targets.BASE and (base := eval_results.macro(done, eval_targets.BASE)) is not None:
+            answer["macro_base"] = base
+    if failed:
+        answer["failed"] = {
+            name: {"code": error.code, "message": error.message, "tries": error.tries, "kept": error.kept}
+            for name, error in failed.items()
+        }
+    return answer
 
 
-def _of_model(model: str, config: Config, request: Request) -> dict[str, Any]:
-    problems = held_out(config, "", offline=request.offline)
-    config = replace(config, model=replace(config.model, name=model))
-    names = _names(config, problems, request)
-    rows = _rows(config, names, problems, request.offline)
-    return {
-        "schema": "oneshot.eval/1",
-        "model": model,
-        "data": config.evals.source,
-        **graders.described(names.eval_verify),
-        **_values(rows),
-        "unmatchable": graders.unmatchable(names.eval_verify, problems).as_dict(),
-    }
+def _export(folder: Path, done: list[Measured], kinds: tuple[str, ...], say: Callable[[str], None]) -> list[str]:
+    """Write what was measured now for other tools, into a dated folder beside it; the paths."""
+    from oneshot.export import recorded, results
+
+    date = datetime.now(UTC)
+    out = folder / "exports" / recorded.stamp(date)
+    paths = results.export(
+        kinds,
+        EvalFolder(folder),
+        {found.asked.name: found.asked.task for found in done},
+        out,
+        date=date,
+        checkpoints={name for found in done for name in found.results},
+        say=say,
+    )
+    for path in paths:
+        say(f"exported: {path}")
+    return [str(path) for path in paths]
 
 
-def _names(config: Config, problems: Sequence[Problem], request: Request) -> Names:
-    """The graders, after the check that they can match the references; what there is to say goes to stderr.
+def _below(flags: Flags, tasks: Mapping[str, Mapping[str, Any]]) -> BelowThreshold | None:
+    missed = eval_flags.missed(flags.least, {name: told["value"] for name, told in tasks.items() if "value" in told})
+    if not missed:
+        return None
+    said = [f"{name}: {value:.4f} is below --fail-under {least}." for name, (value, least) in missed.items()]
+    return BelowThreshold(" ".join(said))
 
-    Raises:
-        DataError: E302 when not one reference can be matched, E305 when a function of the user's fails.
-    """
-    names = resolve_names(config)
-    verify = names.eval_verify
-    for note in (*graders.notes(verify), *graders.check_references(verify, problems)):
+
+def _sayer(request: Request) -> Callable[[str], None]:
+    """Sentences on stderr; none with --quiet."""
+
+    def say(text: str) -> None:
         if not request.quiet:
-            print(printable(note), file=sys.stderr)
-    return names
+            print(printable(text), file=sys.stderr, flush=True)
+
+    return say
 
 
-def _of_the_run(run: RunFolder, request: Request) -> Config:
-    """The run's configuration, with the evaluation settings given now (its own limit is for inside the run).
-
-    Raises:
-        UsageError: E105 when something else is given that the run did otherwise.
-    """
-    stored = from_dict(run.config(), where=str(run.path / "config.json"))
-    evals: dict[str, Any] = {"limit": 0}
-    for key in filter(request.given, request.origins):
-        section, _, name = key.partition(".")
-        before, now = value_of(stored, key), value_of(request.config, key)
-        if section == "evals":
-            evals[name] = now
-        elif before != now and key not in ("save.runs", "model.threads", "reward.timeout"):
-            raise UsageError(
-                f"{key} was {show(before)} in {run.path.name} and cannot be {show(now)} here: a run is measured as it "
-                "was trained, but for --evals.",
-                code="E105",
-                tries=("--evals.grader NAME   (to grade otherwise)", f"oneshot eval {_last(run)} --data FILE"),
-            )
-    threads = request.config.model.threads or stored.model.threads
-    limit = (request.config if request.given("reward.timeout") else stored).reward.timeout
-    return replace(
-        stored,
-        evals=replace(stored.evals, **evals),
-        model=replace(stored.model, threads=threads),
-        reward=replace(stored.reward, timeout=limit),
-    )
-
-
-def _last(run: RunFolder) -> str:
-    return str(run.checkpoint_dir(max(run.checkpoints(), default=0)))
-
-
-def _of_run(run: RunFolder, config: Config, request: Request) -> dict[str, Any]:
-    """Base and last checkpoint on the same problems, with the run's prompt, limits and grader; kept in the run."""
-    kind = next((str(row["meta"].get("kind", "")) for row in run.example()), "")
-    problems = held_out(config, kind, offline=request.offline)
-    done = run.checkpoints()
-    if not done:
-        raise UsageError(
-            f"{run.path} has no checkpoint yet.", code="E104", tries=(f"oneshot train --resume {run.path}",)
-        )
-    last = f"checkpoint-{done[-1]}"
-    names = _names(config, problems, request)
-    task = _task(config, problems, names)
-    rows: dict[str, list[EvalRow]] = {}
-    for checkpoint, model in (("base", ""), (last, str(run.checkpoint_dir(done[-1])))):
-        if (task, checkpoint) in run.evals():
-            rows[checkpoint] = run.read_eval(task, checkpoint)[1]
-        else:
-            setup = load_setup(config, names, offline=request.offline, model=model, training=False)
-            rows[checkpoint] = measure(setup, problems, run, task, checkpoint)
-    compared = gains.paired(rows["base"], rows[last])
-    return {
-        "schema": "oneshot.eval/1",
-        "run": str(run.path),
-        "data": config.evals.source,
-        "checkpoint": last,
-        **graders.described(names.eval_verify),
-        **_values(rows[last]),
-        "base": _values(rows["base"]),
-        "paired": compared.as_dict(),
-        "unmatchable": graders.unmatchable(names.eval_verify, problems).as_dict(),
-    }
-
-
-def _stem(config: Config) -> str:
-    """What the problems are called: the file's name without its ending."""
-    return BUILTIN if config.evals.source == BUILTIN else Path(config.evals.source).stem
-
-
-def _task(config: Config, problems: Sequence[Problem], names: Names) -> str:
-    """A name in evals/: other problems or another protocol have another one, so nothing stale is read."""
-    evals = config.evals
-    grader = evals.grader or config.reward.name
-    asked = [[p.id, p.prompt, p.answer] for p in problems]
-    used = graders.described(names.eval_verify)  # of a user's function the file's digest too: it may have been edited
-    whole = json.dumps([asked, evals.suffix, config.data.system, config.model.dtype, used])
-    digest = hashlib.sha256(whole.encode()).hexdigest()[:8]
-    return f"{_stem(config)}-{len(problems)}-{grader}-{evals.max_new_tokens}-{digest}"
-
-
-def _rows(config: Config, names: Names, problems: Sequence[Problem], offline: bool) -> list[EvalRow]:
-    setup = load_setup(config, names, offline=offline, training=False)
-    return evaluate(
-        setup.eval_engine,
-        setup.policy,
-        problems,
-        setup.render_eval,
-        names.eval_verify,
-        names.strict,
-        max_new_tokens=config.evals.max_new_tokens,
-        short=config.rollout.max_new_tokens,
-        annotate=annotate,
-    )
-
-
-_SHOWN = ("correct", "n", "value", "ci_low", "ci_high", "found", "cut", "boxed", "statuses", "categories")
-
-
-def _values(rows: Sequence[EvalRow]) -> dict[str, Any]:
-    values = results(rows)
-    return {name: values[name] for name in _SHOWN}
-
-
-def _text(answer: Mapping[str, Any]) -> str:
-    """The same for people."""
-    lines = [_line("trained" if "base" in answer else answer["model"], answer)]
-    if "base" in answer:
-        lines.insert(0, _line("base", answer["base"]))
-        pair = answer["paired"]
-        lines.append(
-            f"paired difference {100 * pair['estimate']:+.1f} points, 95 % interval "
-            f"{100 * pair['ci_low']:+.1f} to {100 * pair['ci_high']:+.1f} "
-            f"({pair['gained']} gained, {pair['lost']} lost)"
-        )
-    if len(answer["categories"]) > 1:
-        lines += [_line(f"  {name}", value) for name, value in answer["categories"].items()]
-    return "\n".join(lines)
-
-
-def _line(name: str, value: Mapping[str, Any]) -> str:
-    shares = (
-        f"   found {value['found']:.0%}, cut {value['cut']:.0%}, in a box {value['boxed']:.0%}"
-        if "found" in value
-        else ""
-    )
-    interval = f"95 % interval {value['ci_low']:.1%} to {value['ci_high']:.1%}"
-    return f"{name}: {value['correct']} of {value['n']} = {value['value']:.1%}, {interval}{shares}"
+def printable_lines(text: str) -> str:
+    """Every line with its control characters made visible."""
+    return "\n".join(map(printable, text.split("\n")))

@@ -1,20 +1,30 @@
-"""Evaluate the policy on problems: greedy, one response each, graded, with everything a comparison needs later."""
+"""Measure the policy on a dev set with the sampler that trains it: greedy, one response each, graded and recorded.
+
+It is short, so nothing is kept until it is done. Whole tasks are measured by `eval_sampling.measure_task`.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from oneshot.measure.statistics import wilson
+from oneshot.measure.scores import summary
+from oneshot.model.fingerprint import fingerprint
 from oneshot.model.policy import Policy
 from oneshot.record import RunFolder
+from oneshot.rewards.functions import build_verifier
+from oneshot.rewards.version import grader_version
 from oneshot.rollout.collect import Render, graded
 from oneshot.stages import graders
+from oneshot.stages.asked import LENIENT, is_maths
+from oneshot.stages.eval_grading import Annotate, Graders, Raw
+from oneshot.stages.eval_sampling import SCHEMA, measure_task, recorded
 from oneshot.stages.setup import Setup, annotate
-from oneshot.types import Completion, Engine, EvalRow, Problem, Sampling, Verdict, Verifier
+from oneshot.types import Engine, EvalRow, Problem, Sampling, Verifier
 
-Annotate = Callable[[Problem, Verdict], Mapping[str, Any]]
+__all__ = ["evaluate", "measure", "measure_task", "recorded", "results"]
 
 
 def evaluate(
@@ -28,8 +38,9 @@ def evaluate(
     max_new_tokens: int,
     short: int,
     annotate: Annotate,
+    lenient: Verifier | None = None,
 ) -> list[EvalRow]:
-    """Greedy responses to every problem, graded; rows in problem order.
+    """Greedy responses to every problem, graded; rows in problem order. Nothing is recorded.
 
     Args:
         engine: the sampler that trains too: one numerics.
@@ -41,45 +52,20 @@ def evaluate(
         max_new_tokens: response limit.
         short: the training limit; the same output cut there is graded too (`meta["correct_short"]`).
         annotate: adds to `meta`, e.g. the built-in task's answer class.
+        lenient: the grader of what is stated without a box too (`meta["lenient"]`).
     """
     sampling = Sampling(temperature=0.0, max_new_tokens=max_new_tokens)
     completions = engine.generate([render(p) for p in problems], sampling, [(0, i) for i in range(len(problems))])
-    return [_row(policy, p, c, verify, strict, short, annotate) for p, c in zip(problems, completions, strict=True)]
-
-
-def _row(
-    policy: Policy,
-    problem: Problem,
-    completion: Completion,
-    verify: Verifier,
-    strict: Verifier,
-    short: int,
-    annotate: Annotate,
-) -> EvalRow:
-    where = f"the evaluation of problem {problem.id!r}"
-    verdict = at_limit = graded(verify, completion.text, problem.answer, where)
-    if len(completion.tokens) > short:
-        at_limit = graded(verify, policy.decode(completion.tokens[:short]), problem.answer, where)
-    boxed = verdict if verify is strict else strict(completion.text, problem.answer)
-    extra = {
-        "boxed": boxed.correct,
-        "correct_short": at_limit.correct,
-        **({} if verdict.score is None else {"score": verdict.score}),
-        **annotate(problem, verdict),
-    }
-    return EvalRow(
-        id=problem.id,
-        category=problem.category,
-        prompt=problem.prompt,
-        answer=problem.answer,
-        response=completion.text,
-        extracted=verdict.extracted,
-        correct=verdict.correct,
-        status=verdict.status,
-        cut=not completion.finished,
-        tokens=len(completion.tokens),
-        meta={**problem.meta, **extra},
-    )
+    by, rows = Graders(verify=verify, strict=strict, lenient=lenient), []
+    for problem, made in zip(problems, completions, strict=True):
+        raw = Raw(text=made.text, tokens=len(made.tokens), cut=not made.finished)
+        row = by.row(problem, raw, annotate)
+        at_limit = row.correct
+        if len(made.tokens) > short:
+            where = f"the evaluation of problem {problem.id!r}, cut at {short} tokens"
+            at_limit = graded(verify, policy.decode(made.tokens[:short]), problem.answer, where).correct
+        rows.append(replace(row, meta={**row.meta, "correct_short": at_limit}))
+    return rows
 
 
 def measure(
@@ -90,62 +76,42 @@ def measure(
     checkpoint: str,
 ) -> list[EvalRow]:
     """Evaluate the policy as it is now and record it under evals/<task>/<checkpoint>; one already there is read."""
-    if (task, checkpoint) in run.evals():
+    if run.has_eval(task, checkpoint):
         return run.read_eval(task, checkpoint)[1]
-    config = setup.config
+    config, verify = setup.config, setup.names.eval_verify
     began = time.perf_counter()
     rows = evaluate(
         setup.eval_engine,
         setup.policy,
         problems,
         setup.render_eval,
-        setup.names.eval_verify,
+        verify,
         setup.names.strict,
-        max_new_tokens=config.evals.max_new_tokens,
+        max_new_tokens=config.evals.source_tokens,
         short=config.rollout.max_new_tokens,
         annotate=annotate,
+        lenient=build_verifier(LENIENT) if is_maths(verify.name) else None,
     )
     protocol = {
         "task": task,
         "checkpoint": checkpoint,
         "model": config.model.name,
+        "weights": fingerprint(setup.policy.model)[:16],
         "dtype": str(setup.policy.model.dtype).removeprefix("torch."),
-        **graders.described(setup.names.eval_verify),
+        **graders.described(verify),
+        "grader_version": grader_version(verify.name),
         "temperature": 0.0,
         "samples": 1,
-        "max_new_tokens": config.evals.max_new_tokens,
+        "max_new_tokens": config.evals.source_tokens,
         "suffix": config.evals.suffix,
         "eos_ids": sorted(setup.policy.eos_ids),
         "seconds": time.perf_counter() - began,
     }
-    alone = graders.unmatchable(setup.names.eval_verify, problems).as_dict()
+    alone = graders.unmatchable(verify, problems).as_dict()
     run.write_eval(task, checkpoint, {**results(rows, **protocol), "unmatchable": alone}, rows)
     return rows
 
 
 def results(rows: Sequence[EvalRow], **protocol: Any) -> dict[str, Any]:
-    """The content of results.json: accuracy with its 95 % Wilson interval, shares, per category, and the protocol."""
-    categories = sorted({r.category for r in rows})
-    return {
-        "schema": "oneshot.results/1",
-        **_share(rows),
-        "found": sum(map(graders.answered, rows)) / len(rows),
-        "cut": sum(r.cut for r in rows) / len(rows),
-        "boxed": sum(bool(r.meta.get("boxed")) for r in rows) / len(rows),
-        "mean_tokens": sum(r.tokens for r in rows) / len(rows),
-        "statuses": graders.statuses(rows),
-        "categories": {c: _share([r for r in rows if r.category == c]) for c in categories},
-        "protocol": protocol,
-    }
-
-
-def _share(rows: Sequence[EvalRow]) -> dict[str, Any]:
-    correct = sum(r.correct for r in rows)
-    interval = wilson(correct, len(rows))
-    return {
-        "correct": correct,
-        "n": len(rows),
-        "value": correct / len(rows),
-        "ci_low": interval.low,
-        "ci_high": interval.high,
-    }
+    """The content of results.json without a task's own numbers: `measure.scores.summary`, and the protocol."""
+    return {"schema": SCHEMA, **summary(rows), "protocol": protocol}

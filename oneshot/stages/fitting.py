@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from oneshot.config.names import flag
@@ -18,13 +20,26 @@ HEAD_LIMIT = {torch.float32: 1e-3, torch.float64: 1e-6}
 TRAINING, EVALUATION = "rollout.max_new_tokens", "evals.max_new_tokens"
 
 
-def decide_checkpointing(config: Config, *, available: int | None) -> tuple[Config, str]:
-    """The configuration with activations recomputed where only that fits, and what to say about it ("" for nothing)."""
-    decided, shapes = checkpointed(config, available=available), lookup(config.model.name)
-    if decided == config or shapes is None:
+def reading(config: Config, longest: int) -> Config:
+    """The configuration with what takes most room among what is read, for the checks of memory and positions.
+
+    `longest` is the longest response limit of the test tasks; 0 means that there is none.
+    """
+    most = max(longest, config.evals.source_tokens if config.evals.source else 0)
+    return replace(config, evals=replace(config.evals, max_new_tokens=most)) if longest else config
+
+
+def decide_checkpointing(config: Config, *, available: int | None, longest: int = 0) -> tuple[Config, str]:
+    """The configuration with activations recomputed where only that fits, and what to say about it ("" for nothing).
+
+    `longest` as in `reading`.
+    """
+    asked, shapes = reading(config, longest), lookup(config.model.name)
+    decided = checkpointed(asked, available=available)
+    if decided == asked or shapes is None:
         return config, ""
-    without, with_it = (gib(forecast(shapes, each).total) for each in (config, decided))
-    return decided, (
+    without, with_it = (gib(forecast(shapes, each).total) for each in (asked, decided))
+    return replace(config, optim=decided.optim), (
         f"memory: activations are computed again in the backward pass (optim.checkpointing = on): the run needs about "
         f"{with_it} GiB so, {without} otherwise"
     )
@@ -44,9 +59,9 @@ def check_limits(config: Config, *, training: bool) -> None:
         UsageError: E105.
     """
     shapes = lookup(config.model.name)
-    read = EVALUATION if config.evals.source or not training else ""
+    read = EVALUATION if config.evals.source or config.evals.tasks or not training else ""
     for key in filter(None, (TRAINING if training else "", read)):
-        if shapes is not None and shapes.context and value_of(config, key) >= shapes.context:
+        if shapes is not None and shapes.context and _limit(config, key) >= shapes.context:
             raise too_long(config, key, prompt=1, context=shapes.context)
 
 
@@ -57,14 +72,19 @@ def check_length(policy: Policy, config: Config, key: str, prompt: tuple[int, ..
         UsageError: E105 otherwise. Beyond them a model answers, but not sensibly.
     """
     context = getattr(policy.model.config, "max_position_embeddings", None) or 0
-    if context and len(prompt) + value_of(config, key) > context:
+    if context and len(prompt) + _limit(config, key) > context:
         raise too_long(config, key, prompt=len(prompt), context=context)
     return prompt
 
 
+def _limit(config: Config, key: str) -> int:
+    """The response limit that stands under a key; at evaluation 0 stands for the usual one."""
+    return config.evals.source_tokens if key == EVALUATION else int(value_of(config, key))
+
+
 def too_long(config: Config, key: str, *, prompt: int, context: int) -> UsageError:
     """E105 with the largest limit that fits."""
-    limit, room = value_of(config, key), context - prompt
+    limit, room = _limit(config, key), context - prompt
     return UsageError(
         f"{key} = {limit} and a prompt of {prompt} token{'s' if prompt > 1 else ''} make {limit + prompt}, but "
         f"{config.model.name} was made for {context} positions.",

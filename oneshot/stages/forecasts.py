@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -44,7 +44,7 @@ class TimeForecast:
     step: tuple[float, float]
     steps: int
     evaluation: tuple[float, float]
-    """One reading of the held-out problems; (0, 0) without any."""
+    """One reading of the held-out problems and of the test tasks; (0, 0) without any."""
     evaluations: int
     lengths: tuple[float, int]
     """Mean response tokens that the two ends stand for."""
@@ -77,7 +77,13 @@ class TimeForecast:
 
 
 def time_forecast(
-    config: Config, speed: Speed, *, prompt: int, mean_length: float | None = None, held_out: int = 0
+    config: Config,
+    speed: Speed,
+    *,
+    prompt: int,
+    mean_length: float | None = None,
+    held_out: int = 0,
+    tasks: Sequence[tuple[int, int]] = (),
 ) -> TimeForecast:
     """From the measured speed to the whole run.
 
@@ -92,6 +98,7 @@ def time_forecast(
         prompt: tokens of the longest prompt.
         mean_length: mean response tokens of the samples before step 0; None where none was sampled to its end.
         held_out: problems of one evaluation.
+        tasks: (responses, response limit) of what else is read each time.
     """
     limit, evals = config.rollout.max_new_tokens, config.evals
     length = SHORT_SHARE * limit if mean_length is None else mean_length
@@ -99,9 +106,10 @@ def time_forecast(
     rounds = config.rollout.max_rounds if config.rollout.dynamic else 1
     low = _step(config, speed, prompt, length)
     high = _step(config, speed, prompt, float(limit), rounds)
-    readings = (2 + _between(config.optim.steps, evals.every)) if held_out else 0
-    quick = held_out * length * evals.max_new_tokens / limit / speed.decode
-    slow = held_out * evals.max_new_tokens / speed.decode
+    read = sum(responses * tokens for responses, tokens in ((held_out, evals.source_tokens), *tasks))
+    readings = (2 + _between(config.optim.steps, evals.every)) if read else 0
+    quick = read * length / limit / speed.decode
+    slow = read / speed.decode
     return TimeForecast(
         step=((1 - SPREAD) * low, (1 + SPREAD) * high),
         steps=config.optim.steps,

@@ -13,7 +13,7 @@ from oneshot.errors import DataError, UsageError
 from oneshot.rewards.functions import RENAMED, build_verifier
 from oneshot.rewards.verifier import self_check
 from oneshot.rollout.collect import graded
-from oneshot.types import EvalRow, Group, Problem, Verifier
+from oneshot.types import Group, Problem, Verifier
 
 DEFAULT = "math"
 DOUBTFUL = ("undecided", "timeout", "memory", "error")
@@ -233,13 +233,3 @@ def doubts(groups: Iterable[Group]) -> dict[str, Any]:
         for (reference, extracted, status), count in seen.most_common(MAX_DOUBTS)
     ]
     return {"responses": seen.total(), "verdicts": listed, "more": len(seen) - len(listed)}
-
-
-def answered(row: EvalRow) -> bool:
-    """Whether an answer was found; a user's function need not say which, that it gave a score is enough."""
-    return row.extracted is not None or "score" in row.meta
-
-
-def statuses(rows: Sequence[EvalRow]) -> dict[str, int]:
-    """How many responses of an evaluation have which status."""
-    return dict(Counter(row.status for row in rows).most_common())

@@ -101,8 +101,13 @@ def learn(parts: TrainParts, groups: Sequence[Group], clock: Clock, micro_tokens
     return learned
 
 
-def build(setup: Setup, problems: Sequence[Problem], run: RunFolder) -> TrainParts:
-    """The parts of one run. The reference is copied from the policy as it is loaded: the initial model."""
+def build(
+    setup: Setup, problems: Sequence[Problem], run: RunFolder, best: Callable[[int], int | None] = lambda step: None
+) -> TrainParts:
+    """The parts of one run. The reference is copied from the policy as it is loaded: the initial model.
+
+    `best` says which checkpoint is kept beside the last ones (`Checkpoints`).
+    """
     config, algorithm = setup.config, setup.names.algorithm
     optim, rollout = config.optim, config.rollout
     settings = AdamWSettings(
@@ -148,7 +153,7 @@ def build(setup: Setup, problems: Sequence[Problem], run: RunFolder) -> TrainPar
         verify=setup.names.verify,
         sampling=build_sampling(config),
         record=run,
-        checkpoints=Checkpoints(run, keep=config.save.keep, optimizer=config.save.optimizer),
+        checkpoints=Checkpoints(run, keep=config.save.keep, optimizer=config.save.optimizer, best=best),
         on_step_end=lambda step, metrics: None,
         rounds=rollout.max_rounds if rollout.dynamic else 0,
     )

@@ -53,6 +53,8 @@ class Opening:
     problems: Sequence[Problem]
     held_out: int
     """Problems of one evaluation inside the run."""
+    tasks: Sequence[tuple[int, int]] = ()
+    """(responses, response limit) of the test tasks that are read with them."""
     note: Callable[[str], None]
     event: Callable[..., None]
     """`RunFolder.event`."""
@@ -188,8 +190,10 @@ def _gap(given: Opening, gap: Gap) -> None:
 def _forecast(given: Opening, worst: WorstCase, speed: Speed, mean_length: float) -> None:
     """Time, memory and disk in two lines; E202 where the disk is too small."""
     setup, config = given.setup, given.setup.config
-    told = time_forecast(config, speed, prompt=worst.prompt, mean_length=mean_length, held_out=given.held_out)
-    disk = disk_forecast(weights_of(setup), config)
+    told = time_forecast(
+        config, speed, prompt=worst.prompt, mean_length=mean_length, held_out=given.held_out, tasks=given.tasks
+    )
+    disk = disk_forecast(weights_of(setup), config, sum(responses * limit for responses, limit in given.tasks))
     given.facts["forecast"] = {
         "time": forecasts.as_dict(told, speed),
         "memory": worst.needed,

@@ -24,7 +24,7 @@ from oneshot.model.memory import PROMPT_TOKENS, Forecast, check_memory, forecast
 from oneshot.model.shapes import lookup
 from oneshot.model.storage import DiskForecast, check_room, disk_forecast
 from oneshot.model.targets import saved_params
-from oneshot.stages import fitting, forecasts, graders
+from oneshot.stages import best, fitting, forecasts, graders, training_tasks
 from oneshot.stages.display import printable
 from oneshot.stages.examples import check_file, training_problems
 from oneshot.stages.forecasts import Speed, TimeForecast, time_forecast
@@ -75,6 +75,8 @@ def dry_run(request: Request) -> int:
     config = request.config
     resolve_names(config)
     check_file(config)
+    best.check(config, request.origins)
+    training_tasks.chosen(config)
     here = precision.settled(config, cuda=policies.gpu_memory() is not None, training=True)
     shapes = lookup(config.model.name)
     need = None if shapes is None else forecast(shapes, here)
@@ -101,32 +103,37 @@ def main(request: Request) -> int:
         MachineError: E201 the memory does not suffice, E202 the disk does not.
     """
     config = request.config
+    best.check(config, request.origins)
     names = resolve_names(config)
     free = policies.gpu_memory()
     shapes = lookup(config.model.name)
     config = precision.settled(config, cuda=free is not None, training=True)
-    config, said = fitting.decide_checkpointing(config, available=free)
-    request = replace(request, config=config)
-    check_memory(config, available=free)
-    fitting.check_limits(config, training=True)
-    if shapes is not None:
-        check_room(disk_forecast(saved_params(shapes, config.model), config), Path(config.save.runs))
     notes: list[str] = []
+    tasks = training_tasks.planned(config, notes.append)
+    read, longest = sum(n * limit for n, limit in tasks), max((limit for _, limit in tasks), default=0)
+    config, said = fitting.decide_checkpointing(config, available=free, longest=longest)
+    request = replace(request, config=config)
+    most = fitting.reading(config, longest)
+    check_memory(most, available=free)
+    fitting.check_limits(most, training=True)
+    if shapes is not None:
+        check_room(disk_forecast(saved_params(shapes, config.model), config, read), Path(config.save.runs))
     problems = _problems(request, names, notes)
     kind = str(problems[0].meta.get("kind", "")) if problems else ""
     unseen = len(held_out(config, kind, offline=request.offline))
-    setup, why = _loaded(request, names)
+    setup, why = _loaded(request, names, longest)
     worst, speed, prompt = None, None, 0
     if setup is not None:
         worst, speed = _measured(setup, problems)
         prompt = worst.prompt
     params = weights_of(setup) if setup else saved_params(shapes, config.model) if shapes else 0
-    disk = disk_forecast(params, config) if params else None
+    disk = disk_forecast(params, config, read) if params else None
     if disk is not None:
         check_room(disk, Path(config.save.runs))
-    told = time_forecast(config, speed, prompt=prompt, held_out=unseen) if speed else None
+    told = time_forecast(config, speed, prompt=prompt, held_out=unseen, tasks=tasks) if speed else None
+    need = None if shapes is None else forecast(shapes, most, prompt=prompt)
     found = {
-        **_facts(request, None if shapes is None else forecast(shapes, config, prompt=prompt)),
+        **_facts(request, need),
         "example": _example(problems),
         "time": forecasts.as_dict(told, speed),
         "disk": None if disk is None else {**asdict(disk), "total": disk.total},
@@ -137,7 +144,7 @@ def main(request: Request) -> int:
         return 0
     if request.verbose:
         print(format_table(Resolved(config=config, origins=dict(request.origins))) + "\n")
-    print("\n".join(_lines(request, problems, worst, why, told, speed, disk, [*filter(None, [said]), *notes])))
+    print("\n".join(_lines(request, problems, need, worst, why, told, speed, disk, [*filter(None, [said]), *notes])))
     return 0
 
 
@@ -156,12 +163,12 @@ def _example(problems: Sequence[Problem]) -> dict[str, Any] | None:
     return {"prompt": problems[0].prompt, "answer": problems[0].answer, "count": len(problems)}
 
 
-def _loaded(request: Request, names: Names) -> tuple[Setup | None, str]:
+def _loaded(request: Request, names: Names, longest: int) -> tuple[Setup | None, str]:
     """The model if it is on this machine, else why there is no worst-case step. Never downloads."""
     if request.verb_flags.get("no_step"):
         return None, "--no-step was given"
     try:
-        return load_setup(request.config, names, offline=True), ""
+        return load_setup(request.config, names, offline=True, longest=longest), ""
     except MachineError as error:
         if error.code not in ABSENT:
             raise
@@ -182,6 +189,7 @@ def _measured(setup: Setup, problems: Sequence[Problem]) -> tuple[WorstCase, Spe
 def _lines(
     request: Request,
     problems: Sequence[Problem],
+    need: Forecast | None,
     worst: WorstCase | None,
     why: str,
     told: TimeForecast | None,
@@ -191,8 +199,6 @@ def _lines(
 ) -> list[str]:
     """The plan as a person reads it."""
     config = request.config
-    shapes = lookup(config.model.name)
-    need = None if shapes is None else forecast(shapes, config, prompt=worst.prompt if worst else 0)
     more = f" and {len(problems) - 1} more" if len(problems) > 1 else ""
     first = f"{printable(problems[0].prompt)[:100]!r}, answer {problems[0].answer!r}{more}" if problems else ""
     unknown = f"unknown ({config.model.name}: its shapes are neither in a local config.json nor in our table)"

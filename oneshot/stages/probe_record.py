@@ -11,22 +11,21 @@ again, whatever was asked for when it was; which samples a probe needs is worked
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from oneshot._store import files
-from oneshot.errors import UsageError
+from oneshot._store import sample_record
 
-SCHEMA = "oneshot.probe/1"
 CHOOSE, FRESH = "choose", "fresh"
 MAX_ANSWER = 200
 """Characters of an extracted answer that are kept."""
-_ANOTHER = ("--out ANOTHER.jsonl   (a new probe, with a record of its own)",)
-FOLLOWS = ("weights", "prompts")
-"""Digests that change with other entries; they are named only when nothing else differs."""
+KIND = sample_record.Kind(
+    schema="oneshot.probe/1",
+    name="probe",
+    tries=("--out ANOTHER.jsonl   (a new probe, with a record of its own)",),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,33 +65,10 @@ class ProbeRecord:
                 cannot be read or written there.
             MachineError: E202 the disk is full.
         """
-        asked = files.plain(protocol)
-        try:
-            rows = files.read_lines(path)
-            if not rows:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                files.append_line(path, {"schema": SCHEMA, "protocol": asked})
-                return cls(path, {})
-        except OSError as error:
-            message = f"the samples of the probe cannot be kept in {path}: {error.strerror}."
-            raise UsageError(message, code="E106", tries=_ANOTHER) from error
-        head, *batches = rows
-        if head.get("schema") != SCHEMA or not isinstance(head.get("protocol"), dict):
-            raise UsageError(
-                f"{path} is where the samples of this probe would be kept, and it is not the record of a probe: its "
-                f"line 1 is not the head of one ({SCHEMA}).",
-                code="E106",
-                tries=_ANOTHER,
-                kept="It was left as it is.",
-            )
-        _same(path, head["protocol"], asked)
+        batches = sample_record.opened(path, KIND, protocol)
         found: dict[tuple[str, int, int], Sample] = {}
-        for line, batch in enumerate(batches, start=2):
-            try:
-                phase, rows_of = str(batch["phase"]), [_read(row) for row in batch["rows"]]
-            except (KeyError, TypeError, ValueError) as error:
-                raise _damaged(path, line, f"is not a batch of samples ({type(error).__name__}: {error})") from error
-            found |= {(phase, s.index, s.sample): s for s in rows_of}
+        for phase, rows in sample_record.batches_of(path, KIND, batches, _read):
+            found |= {(phase, s.index, s.sample): s for s in rows}
         return cls(path, found)
 
     def __len__(self) -> int:
@@ -105,11 +81,11 @@ class ProbeRecord:
     def append(self, phase: str, samples: Sequence[Sample]) -> None:
         """Keep a batch, on disk when this returns. `MachineError` E202 on a full disk; the batches before are whole."""
         rows = [[s.index, s.sample, int(s.correct), s.answer, s.tokens, int(s.cut)] for s in samples]
-        files.append_line(self.path, {"phase": phase, "rows": rows})
+        sample_record.append(self.path, phase, rows)
         self._found |= {(phase, s.index, s.sample): s for s in samples}
 
 
-def _read(row: Sequence[Any]) -> Sample:
+def _read(phase: str, row: Sequence[Any]) -> Sample:
     index, sample, correct, answer, tokens, cut = row
     return Sample(
         index=int(index),
@@ -119,26 +95,3 @@ def _read(row: Sequence[Any]) -> Sample:
         tokens=int(tokens),
         cut=bool(cut),
     )
-
-
-def _same(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Refuse a record made under another protocol, naming each difference."""
-    differ = [name for name in dict.fromkeys((*before, *now)) if before.get(name) != now.get(name)]
-    if not differ:
-        return
-    named = [name for name in differ if name not in FOLLOWS] or differ
-    what = ", ".join(f"{name} was {before.get(name)!r} and is now {now.get(name)!r}" for name in named)
-    raise UsageError(
-        f"{path} holds the samples of another probe: {what}.",
-        code="E107",
-        tries=(*_ANOTHER, _aside(path)),
-        kept="Nothing was sampled; the record is as it was.",
-    )
-
-
-def _damaged(path: Path, line: int, what: str) -> UsageError:
-    return UsageError(f"{path}, line {line} {what}.", code="E106", tries=(*_ANOTHER, _aside(path)))
-
-
-def _aside(path: Path) -> str:
-    return f"mv {shlex.quote(str(path))} {shlex.quote(f'{path}.old')}"

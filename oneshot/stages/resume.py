@@ -23,6 +23,7 @@ MAY_CHANGE = (
     "optim.checkpointing",
     "rollout.batch",
     "evals.batch",
+    "evals.data_dir",
     "save.",
     "model.threads",
     "reward.timeout",

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import shutil
-import sys
 import time
-import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from oneshot.config.load import to_dict
-from oneshot.errors import DataError, MachineError, OneshotError, Stopped
+from oneshot.errors import DataError, MachineError
 from oneshot.export.tracking import Tracking
 from oneshot.model.storage import check_room, disk_forecast
 from oneshot.record import RunFolder
-from oneshot.stages import graders, loop
+from oneshot.stages import graders, loop, training_tasks
+from oneshot.stages.asked import Asked
 from oneshot.stages.callbacks import (
     Callback,
     Drawing,
@@ -31,11 +30,11 @@ from oneshot.stages.callbacks import (
     in_order,
 )
 from oneshot.stages.display import Display, Eta
-from oneshot.stages.evaluation import measure
 from oneshot.stages.opening import Opening, opening
 from oneshot.stages.preflight import BaseRate, Health
+from oneshot.stages.readings import Readings
 from oneshot.stages.setup import Setup
-from oneshot.stages.signals import Abandoned, stop_requests, stops_at_once
+from oneshot.stages.signals import Abandoned, stop_requests
 from oneshot.stages.worst_case import weights_of
 from oneshot.types import Problem
 
@@ -53,10 +52,23 @@ class Session:
     task: str
     """Name of the held-out set in evals/."""
     shown: Display
+    tests: Sequence[Asked] = ()
+    """Test tasks that are read with them; they choose nothing."""
     yes: bool = False
     verbose: bool = False
     tracking: Callback = lambda step, metrics: None
     """Sends what a step recorded to experiment trackers."""
+
+    def readings(self) -> Readings:
+        """What is read with each checkpoint."""
+        return Readings(
+            setup=self.setup,
+            run=self.run,
+            held_out=self.held_out,
+            name=self.task,
+            tasks=self.tests,
+            say=self.shown.note,
+        )
 
 
 def new_run(setup: Setup, problems: Sequence[Problem], argv: Sequence[str], **extra: Any) -> RunFolder:
@@ -66,50 +78,6 @@ def new_run(setup: Setup, problems: Sequence[Problem], argv: Sequence[str], **ex
     run = RunFolder.create(Path(config.save.runs), slug, to_dict(config), argv)
     run.write_example(problems, extra)
     return run
-
-
-@contextmanager
-def failing(run: RunFolder) -> Iterator[None]:
-    """Around everything that a run does: one that does not come to its end is marked `failed`, or `stopped`.
-
-    Inside, a stop signal ends the run at once, except in the training loop, which first finishes and saves its step.
-    What was written before is whole either way.
-    """
-    run.write_status(state="running")
-    state = "failed"
-    try:
-        with stops_at_once(run):
-            yield
-        state = ""
-    except (Stopped, KeyboardInterrupt):
-        state = "stopped"
-        raise
-    except DataError as error:
-        if error.code != "E305":
-            raise
-        raise unusable(error, run) from error
-    finally:
-        if state:
-            run.log(_last_words())
-            with suppress(MachineError):  # a full disk: what ended the run says so already
-                run.write_status(state=state)
-
-
-def _last_words() -> str:
-    """For the log: what ends the run, with its traceback unless somebody asked for the end."""
-    error = sys.exc_info()[1]
-    said = [error.render() if isinstance(error, OneshotError) else type(error).__name__]
-    traced = [] if isinstance(error, (Stopped, KeyboardInterrupt)) else [traceback.format_exc()]
-    return "\n".join([*said, *traced])
-
-
-def unusable(error: DataError, run: RunFolder) -> DataError:
-    """A reward that failed in a run: the same error with what the run keeps and how it goes on once it is mended."""
-    recorded = len(run.metrics())
-    kept = f"{recorded} recorded steps are whole in {run.path}." if recorded else "Nothing was trained."
-    again = f"oneshot train --resume {run.path}   (once the function is mended)"
-    tries = (*error.tries, again) if run.example() else error.tries
-    return DataError(error.message, code=error.code, tries=tries, kept=kept)
 
 
 @contextmanager
@@ -133,6 +101,7 @@ def preflight(session: Session) -> BaseRate:
             setup=session.setup,
             problems=session.problems,
             held_out=len(session.held_out),
+            tasks=training_tasks.sizes(session.tests),
             note=session.shown.note,
             event=session.run.event,
             folder=session.run.path,
@@ -143,7 +112,7 @@ def preflight(session: Session) -> BaseRate:
 
 
 def train(session: Session, rate: BaseRate | None) -> None:
-    """Run the loop with its callbacks: saved before it is evaluated, so that a kill meanwhile costs nothing.
+    """Run the loop with its callbacks: saved where that is due, then evaluated, then saved where it is the best so far.
 
     Raises:
         Stopped: after a stop signal, saved (exit 75 or 130).
@@ -153,8 +122,8 @@ def train(session: Session, rate: BaseRate | None) -> None:
     """
     run, config, shown = session.run, session.setup.config, session.shown
     attempt = run.start_attempt()
-    parts = loop.build(session.setup, session.problems, run)
-    room_on_disk(session.setup, run)
+    parts = loop.build(session.setup, session.problems, run, session.readings().best)
+    room_on_disk(session.setup, run, training_tasks.tokens(session.tests))
     steps, names = config.optim.steps, session.setup.names
     reached = Reached(parts.curriculum)
 
@@ -179,15 +148,17 @@ def train(session: Session, rate: BaseRate | None) -> None:
     run.write_status(state="running", step=steps, steps=steps)
 
 
-def room_on_disk(setup: Setup, run: RunFolder) -> None:
+def room_on_disk(setup: Setup, run: RunFolder, read: int) -> None:
     """The rule of the preflight, which a demo and a resumed run do not have; what lies there already is room too.
+
+    `read` is the number of response tokens of one reading of the test tasks.
 
     Raises:
         MachineError: E202.
     """
     there = sum(path.stat().st_size for path in run.path.rglob("*") if path.is_file())
     free = shutil.disk_usage(run.path).free
-    check_room(disk_forecast(weights_of(setup), setup.config), run.path, free=free + there)
+    check_room(disk_forecast(weights_of(setup), setup.config, read), run.path, free=free + there)
 
 
 def _watched(
@@ -198,7 +169,10 @@ def _watched(
     steps, every = config.optim.steps, config.evals.every
 
     def evaluate(step: int) -> None:
-        measure(session.setup, session.held_out, run, session.task, f"checkpoint-{step}")
+        reads.dev(f"checkpoint-{step}")
+        if reads.best(step) == step:
+            save(step)
+        reads.test(f"checkpoint-{step}", stopping.stop)
 
     def start(step: int) -> None:
         reached(step, {})
@@ -207,9 +181,10 @@ def _watched(
         dropping.recall(recorded)
         if step:
             shown.note(f"continuing after step {step}")
-        if step and session.held_out and due(step, every, steps):
+        if step and reads and due(step, every, steps):
             evaluate(step)  # the attempt before may have ended before it had
 
+    reads = session.readings()
     responses = config.rollout.groups * config.rollout.group_size
     # Outcomes of a pool come in clusters, and a curriculum may go to its hard ones: no success is then no finding.
     alone = len(session.problems) == 1
@@ -225,7 +200,7 @@ def _watched(
         Watching(run, shown, health, responses, save),
         stopping,
     ]
-    if session.held_out:
+    if reads:
         callbacks.append(Every(every, steps, evaluate))
     check = stopping.stop.check
     session.setup.engine.check = session.setup.eval_engine.check = parts.learner.check = check

@@ -135,22 +135,26 @@ def check_answers(names: Names, problems: list[Problem]) -> list[str]:
     return graders.check_answers(names.verify, problems)
 
 
-def load_setup(config: Config, names: Names, *, offline: bool, model: str = "", training: bool = True) -> Setup:
+def load_setup(
+    config: Config, names: Names, *, offline: bool, model: str = "", training: bool = True, longest: int = 0
+) -> Setup:
     """Load the model (`model` overrides the configured one, e.g. a checkpoint) and build sampler and prompts.
 
     To train, the model gets an adapter where one is asked for (LoRA); to sample, it is taken as it is.
-    The memory it needs (to train, or only to sample) is compared with what there is before anything is downloaded.
+    The memory it needs (to train, or only to sample) is compared with what there is before anything is downloaded;
+    `longest` is the longest response limit of the test tasks that a run reads.
     """
     if training and config.model.lora_rank:
         adapters.package()  # missed before anything is downloaded
     config = precision.settled(config, cuda=policies.gpu_memory() is not None, training=training)
     free, notes = policies.gpu_memory(), list[str]()
     if training:
-        config, said = fitting.decide_checkpointing(config, available=free)
+        config, said = fitting.decide_checkpointing(config, available=free, longest=longest)
         notes.append(said)
     named = config if not model else replace(config, model=replace(config.model, name=model))
-    check_memory(named, training=training, available=free)
-    fitting.check_limits(named, training=training)
+    read = fitting.reading(named, longest)
+    check_memory(read, training=training, available=free)
+    fitting.check_limits(read, training=training)
     # As many as there are now, for good: another number of threads adds in another order.
     threads = policies.set_threads(config.model.threads)
     config = replace(config, model=replace(config.model, threads=threads))

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from oneshot.measure import gains
-from oneshot.stages import graders
+from oneshot.measure.scores import answered
 from oneshot.types import EvalRow
 
 RUNGS = ("paraphrase", "same_wording", "new_wording", "own_kind", "other_kinds")
@@ -31,7 +31,7 @@ def summarise(base: Sequence[EvalRow], trained: Sequence[EvalRow], *, own: str =
         "categories": {name: kind.as_dict() for name, kind in gains.by_category(base, trained).items()},
         "training_limit": gains.paired(own_base, own_trained, right=gains.at_training_limit).as_dict(),
         "boxed": _two(base, trained, gains.strict_box),
-        "found": _two(base, trained, graders.answered),
+        "found": _two(base, trained, answered),
         "cut": _two(base, trained, lambda row: row.cut),
         "states": {"base": gains.outcome_states(own_base), "trained": gains.outcome_states(own_trained)},
         "transitions": gains.transitions(own_base, own_trained),

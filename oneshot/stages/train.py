@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from oneshot.config.environment import plain
 from oneshot.config.load import to_dict
 from oneshot.config.request import Request
-from oneshot.config.schema import Config
-from oneshot.data.problems import BUILTIN
 from oneshot.errors import UsageError
 from oneshot.export import tracking
 from oneshot.report import page
-from oneshot.stages import demo, graders, resume, say
+from oneshot.stages import best, demo, graders, resume, say, training_tasks
 from oneshot.stages.beginning import begin
 from oneshot.stages.display import Display, display
-from oneshot.stages.evaluation import measure
+from oneshot.stages.endings import failing
 from oneshot.stages.examples import training_problems
 from oneshot.stages.log import Logged
 from oneshot.stages.plan import dry_run
 from oneshot.stages.preflight import BaseRate
-from oneshot.stages.session import Phases, Session, failing, new_run, preflight, tracked, train
+from oneshot.stages.session import Phases, Session, new_run, preflight, tracked, train
 from oneshot.stages.setup import check_answers, held_out, load_setup, resolve_names
 from oneshot.stages.summary import headline, limits, peak_memory_gib, summarise
 
@@ -35,6 +32,7 @@ def main(request: Request) -> int:
     config = request.config if run is None else resume.config_of(run, request)
     if config.optim.steps < 1:
         raise UsageError("optim.steps = 0: a run trains for at least one step.", tries=("--steps 1",))
+    best.check(config, request.origins)
     names = resolve_names(config)
     tracking.check(config.save.track)
     shown: Display = display(quiet=request.quiet or request.json, plain=plain())
@@ -45,18 +43,20 @@ def main(request: Request) -> int:
         problems = training_problems(config, names.verify, offline=request.offline, say=shown.note)
     unseen = held_out(config, str(problems[0].meta.get("kind", "")), offline=request.offline)
     warnings += graders.check_references(names.eval_verify, unseen)
+    tests = training_tasks.load(config, offline=request.offline, say=warnings.append)
     for note in (*graders.notes(names.verify, names.eval_verify), *warnings):
         shown.note(note)
     phases = Phases()
-    setup = load_setup(config, names, offline=request.offline)
+    setup = load_setup(config, names, offline=request.offline, longest=training_tasks.longest(tests))
+    training_tasks.check_prompts(setup, tests)
     phases.end("model")
     rate = resume.recorded_rate(run) if run else None
     begun, known = run is not None, run is not None and bool(run.checkpoints())
     run = run or new_run(setup, problems, request.argv)
     shown = Logged(shown, run)
     session = Session(
-        setup=setup, run=run, problems=problems, held_out=unseen, task=_task(config), shown=shown, yes=request.yes,
-        verbose=request.verbose,
+        setup=setup, run=run, problems=problems, held_out=unseen, task=best.dev_task(config), shown=shown, tests=tests,
+        yes=request.yes, verbose=request.verbose,
     )  # fmt: skip
     with failing(run), tracked(session, offline=request.offline) as track:
         setup = begin(setup, problems, run, shown.note)
@@ -68,12 +68,10 @@ def main(request: Request) -> int:
         shown.note(f"run folder {run.path}")
         rate = rate if known else preflight(session)
         phases.end("preflight")
-        if unseen:
-            measure(setup, unseen, run, session.task, "base")
+        if reads := session.readings():
+            reads.before()
             phases.end("evaluate base")
-        train(session, rate)
-        if unseen:
-            measure(setup, unseen, run, session.task, f"checkpoint-{config.optim.steps}")
+        train(session, rate)  # reads all of them again after the last step
         phases.end("train")
         if rate and (demo.TEST, "base") in run.evals():  # a demo that was stopped ends as a demo
             summary = demo.finish(session, rate, phases)
@@ -85,13 +83,15 @@ def main(request: Request) -> int:
         run.write_status(state="done")
         page.write(run)
         track.close(summary)
-    say.result(request, run, summary)
+    return _tell(request, session, summary)
+
+
+def _tell(request: Request, session: Session, summary: dict[str, Any]) -> int:
+    """The test tasks, then the headline."""
+    for line in training_tasks.lines(summary.get("tasks", {})):
+        session.shown.note(line)
+    say.result(request, session.run, summary)
     return 0
-
-
-def _task(config: Config) -> str:
-    """The name of the held-out problems in evals/."""
-    return "builtin-dev" if config.evals.source == BUILTIN else Path(config.evals.source).stem
 
 
 def _summary(session: Session, rate: BaseRate | None, phases: Phases) -> dict[str, Any]:
@@ -112,7 +112,12 @@ def _summary(session: Session, rate: BaseRate | None, phases: Phases) -> dict[st
         "times": phases.times,
         "peak_memory_gib": peak_memory_gib(),
     }
+    if session.tests:
+        summary["tasks"] = training_tasks.summary(run, session.tests, session.task)
     if session.held_out:
+        if (on_dev := best.best_step(run, session.task)) is not None:
+            value = best.accuracies(run, session.task)[on_dev]
+            summary["best_on_dev"] = {"step": on_dev, "value": value, "kept": on_dev in run.checkpoints()}
         trained = run.read_eval(session.task, f"checkpoint-{steps}")[1]
         compared = summarise(run.read_eval(session.task, "base")[1], trained)
         summary |= compared
@@ -120,6 +125,11 @@ def _summary(session: Session, rate: BaseRate | None, phases: Phases) -> dict[st
         summary["limits"] = limits(compared, last_step=steps, read_during=config.evals.every > 0)
     else:
         first, last = summary["training"]["first"], summary["training"]["last"]
-        summary["headline"] = f"Training accuracy {first:.1%} to {last:.1%}; nothing held out was measured."
-        summary["limits"] = ["No held-out problems were given, so nothing is known beyond the example itself."]
+        lacks = "there is no dev set" if session.tests else "nothing held out was measured"
+        summary["headline"] = f"Training accuracy {first:.1%} to {last:.1%}; {lacks}."
+        summary["limits"] = (
+            ["One run: the intervals cover the choice of problems, not another training seed."]
+            if session.tests
+            else ["No held-out problems were given, so nothing is known beyond the example itself."]
+        )
     return summary

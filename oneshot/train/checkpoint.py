@@ -52,10 +52,11 @@ class Curriculum(Protocol):
 class Checkpoints:
     """Saves and restores the learner, the curriculum and the history of one run folder."""
 
-    def __init__(self, run: RunFolder, *, keep: int, optimizer: bool) -> None:
-        self.run = run
-        self.keep = max(keep, 1)
-        self.optimizer = optimizer
+    def __init__(
+        self, run: RunFolder, *, keep: int, optimizer: bool, best: Callable[[int], int | None] = lambda step: None
+    ) -> None:
+        """`best(step)` is the step, up to this one, whose checkpoint is kept whatever comes after; None: no such."""
+        self.run, self.keep, self.optimizer, self.best = run, max(keep, 1), optimizer, best
         self.last_saved = -1
         self.say: Callable[[str], None] = lambda text: None
         """Told in a sentence when something damaged was passed over."""
@@ -63,6 +64,7 @@ class Checkpoints:
     def save(self, step: int, learner: Learner, curriculum: Curriculum, history: History) -> Path:
         """Write checkpoint-`step` (steps done) and the state to continue from; prune old checkpoints."""
         if step == self.last_saved:
+            self._prune(step)  # it may have become the best one since
             return self.run.checkpoint_dir(step)
         with learner.optimizer.precise():
             policies.save(learner.policy, self.run.checkpoint_dir(step))
@@ -81,11 +83,11 @@ class Checkpoints:
         return self.run.checkpoint_dir(step)
 
     def _prune(self, step: int) -> None:
-        """Keep the last `keep` checkpoints up to this one, and those that the states continue from.
+        """Keep the last `keep` checkpoints up to this one, the best, and those that the states continue from.
 
         A later one, of a killed attempt, is left alone until the run comes to it.
         """
-        needed = {int(state.get("step", step)) for state in map(_read, self._states())}
+        needed = {int(state.get("step", step)) for state in map(_read, self._states())} | {self.best(step)}
         done = [number for number in self.run.checkpoints() if number <= step]
         for old in done[: -self.keep]:
             if old not in needed:

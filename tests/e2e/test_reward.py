@@ -155,10 +155,10 @@ def test_a_run_with_a_function_of_a_file(train: OneShot, oneshot: OneShot, tmp_p
     protocol = run.read_eval("held", "checkpoint-1")[0]["protocol"]
     assert (protocol["grader"], protocol["convention"]) == (f"{reward}:score", "TRL")
     assert run.read_eval("held", "checkpoint-1")[0]["found"] == 1.0
-    known = {"held"}
-    for _ in range(2):  # once measured, read again; after the function was edited, measured anew
-        assert oneshot("eval", run.path).code == oneshot("eval", run.path).code == 0
-        tasks = {task for task, _ in run.evals()}
-        assert len(tasks - known) == 1
-        known = tasks
+    for edited in (False, True):  # once measured, read again; after the function was edited, graded again
+        first, second = oneshot("eval", run.path), oneshot("eval", run.path)
+        assert (first.code, second.code) == (0, 0)
+        assert ("the recorded responses are graded again, and nothing is sampled" in first.err) is edited
+        assert "graded again" not in second.err
+        assert len({task for task, _ in run.evals()} - {"held"}) == 1
         reward.write_text(reward.read_text() + "# edited\n")

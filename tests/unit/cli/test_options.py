@@ -122,6 +122,18 @@ def test_eval_reads_its_own_data() -> None:
     assert made.verb_flags == {"fail_under": {"": 0.5, "math": 0.66}}
 
 
+def test_eval_has_short_names_of_its_own() -> None:
+    words = ("--tasks", "math500,aime24", "--n", "8", "--temperature", "0.6", "--max-new-tokens", "64")
+    made = asked("eval", "m", *words, "--data-dir", "d", "--k", "1,8", "--out", "there", "--forced-box")
+    evals = made.config.evals
+    assert (evals.tasks, evals.samples, evals.temperature, evals.max_new_tokens) == ("math500,aime24", 8, 0.6, 64)
+    assert (evals.data_dir, made.config.rollout.max_new_tokens, made.config.save.runs) == (
+        "d", asked("eval", "m").config.rollout.max_new_tokens, "runs",
+    )  # fmt: skip
+    assert made.verb_flags == {"k": "1,8", "out": "there", "forced_box": True}
+    assert asked("eval", "--responses", "r.jsonl", "--tasks", "math500").positional == ()
+
+
 @pytest.mark.parametrize("value", ["1.5", "high", "math=", "math=-1", "nan"])
 def test_a_threshold_is_an_accuracy(value: str) -> None:
     assert refused("eval", "m", "--fail-under", value).code == "E103"
@@ -164,7 +176,7 @@ def test_words_after_two_dashes_are_no_flags() -> None:
         (("train", "--json=1"), "E103", "--json takes no value, got '1'."),
         (("train", "--optim.lr", "fast"), "E103", "--optim.lr: optim.lr = 'fast' is not a number."),
         (("train", "surplus"), "E103", "'surplus' is one word too many."),
-        (("eval",), "E103", "oneshot eval needs MODEL|RUN."),
+        (("report",), "E103", "oneshot report needs RUN."),
         (("train", "-c", "nowhere.toml"), "E106", "no file and no recipe 'nowhere.toml'."),
     ],
 )
@@ -180,7 +192,8 @@ def test_help_needs_no_other_word() -> None:
 
 def test_the_table_of_verbs_is_consistent() -> None:
     assert list(VERBS) == [
-        "demo", "doctor", "recipes", "plan", "check", "grade", "select", "train", "eval", "regrade", "report",
+        "demo", "doctor", "recipes", "plan", "check", "grade", "select", "train", "eval", "compare", "regrade",
+        "report",
     ]  # fmt: skip
     for name, verb in VERBS.items():
         assert verb.target.startswith("oneshot.stages.")

@@ -8,11 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from oneshot.config.schema import AlgorithmConfig, Config, ModelConfig, OptimConfig, RolloutConfig, SaveConfig
+from oneshot.config.schema import (
+    AlgorithmConfig,
+    Config,
+    EvalsConfig,
+    ModelConfig,
+    OptimConfig,
+    RolloutConfig,
+    SaveConfig,
+)
 from oneshot.errors import MachineError
-from oneshot.model.storage import BYTES_A_TOKEN, DiskForecast, check_room, disk_forecast
+from oneshot.model.storage import BYTES_A_TOKEN, BYTES_READ, DiskForecast, _times, check_room, disk_forecast
 from oneshot.record import RunFolder
-from oneshot.types import Completion, Group, Problem
+from oneshot.types import Completion, EvalRow, Group, Problem
 
 GIB = 1024**3
 ROLLOUT = RolloutConfig(groups=2, group_size=4, max_new_tokens=10)
@@ -38,6 +46,56 @@ def test_by_hand() -> None:
 def test_what_is_saved(save: SaveConfig, kept: int, optimizer: int, spare: int) -> None:
     plan = disk_forecast(1000, Config(optim=OptimConfig(steps=5), save=save))
     assert (plan.kept, plan.optimizer, plan.spare) == (kept, optimizer, spare)
+
+
+@pytest.mark.parametrize(
+    ("save", "source", "every", "kept", "saves"),
+    [
+        (SaveConfig(), "x.jsonl", 2, 2, True),  # after 2, 4 and 5 if each is the best so far; the last one beside
+        (SaveConfig(keep=1), "x.jsonl", 4, 2, True),
+        (SaveConfig(best=False), "x.jsonl", 2, 1, False),
+        (SaveConfig(), "x.jsonl", 0, 1, False),  # nothing to choose from
+        (SaveConfig(), "", 2, 1, False),
+    ],
+)
+def test_the_best_checkpoint_is_one_more(save: SaveConfig, source: str, every: int, kept: int, saves: bool) -> None:
+    config = Config(optim=OptimConfig(steps=5), save=replace(save, keep=1), evals=EvalsConfig(source, every=every))
+    plan = disk_forecast(1000, config)
+    assert (plan.kept, plan.spare > 0) == (kept, saves)
+
+
+@pytest.mark.parametrize("steps", range(1, 13))
+@pytest.mark.parametrize("every", [(0, 0), (2, 0), (0, 5), (4, 6), (3, 3), (20, 1)])
+def test_how_often_something_is_done(steps: int, every: tuple[int, int]) -> None:
+    one_by_one = {steps, *(step for step in range(1, steps + 1) if any(each and step % each == 0 for each in every))}
+    assert _times(steps, *every) == len(one_by_one)
+
+
+def test_what_the_test_tasks_leave() -> None:
+    """Read before step 0 and after 2, 4 and 5."""
+    config = Config(rollout=ROLLOUT, optim=OptimConfig(steps=5), evals=EvalsConfig(every=2))
+    plan, without = disk_forecast(1000, config, 300), disk_forecast(1000, config)
+    assert (plan.readings, without.readings) == (300 * 4 * BYTES_READ, 0)
+    assert plan.total == without.total + plan.readings
+    assert "evaluations" in plan.sentence()
+    assert "evaluations" not in without.sentence()
+
+
+def test_a_recorded_response_of_an_evaluation_takes_less_than_is_said(tmp_path: Path) -> None:
+    """Of random words, one a token, which compress worst."""
+    draw = random.Random(0)
+    words = [f"{draw.randrange(10**4)} " for _ in range(200)]
+    rows = [
+        EvalRow(
+            id=str(i), category="", prompt="?", answer="1", response="".join(draw.choice(words) for _ in range(500)),
+            extracted="1", correct=True, status="ok", cut=False, tokens=500,
+        )
+        for i in range(20)
+    ]  # fmt: skip
+    run = RunFolder.create(tmp_path, "x", {}, [])
+    run.write_eval("t", "base", {}, rows)
+    size = (run.eval_dir("t", "base") / "samples.jsonl.gz").stat().st_size
+    assert 0.2 < size / (20 * 500 * BYTES_READ) < 1
 
 
 def test_bfloat16_without_masters_halves_the_checkpoint() -> None:

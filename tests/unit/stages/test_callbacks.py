@@ -13,8 +13,8 @@ from oneshot.errors import HealthAbort, Stopped
 from oneshot.record import RunFolder
 from oneshot.stages.callbacks import Dropping, Every, Redrawing, Stopping, Watching, due, in_order
 from oneshot.stages.display import Lines
+from oneshot.stages.endings import failing
 from oneshot.stages.preflight import Health
-from oneshot.stages.session import failing
 from oneshot.stages.signals import StopRequest, stop_requests, stops_at_once
 from oneshot.stages.watch import rollout_metrics
 from oneshot.types import Completion, Group, Problem, Verdict

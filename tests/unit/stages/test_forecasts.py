@@ -84,3 +84,12 @@ def test_as_a_dict_it_says_how_it_was_measured() -> None:
     assert found["how"].startswith("measured: sampling 100 tokens/s (320 tokens, 8 rows at once), learning 200")
     assert found["total"] == told.total
     assert as_dict(None, None) is None
+
+
+def test_test_tasks_are_read_with_the_dev_set() -> None:
+    """6 responses of 100 tokens, and 5 of 40: 800 tokens in all, at 100 tokens a second."""
+    told = time_forecast(config(every=5), SPEED, prompt=10, mean_length=20.0, held_out=6, tasks=[(5, 40)])
+    assert told.evaluations == 3
+    assert told.evaluation == pytest.approx((0.8 * 8 * 20 / 50, 1.2 * 8))
+    alone = time_forecast(config(), SPEED, prompt=10, tasks=[(5, 40), (1, 10)])
+    assert (alone.evaluations, alone.evaluation[1]) == (2, pytest.approx(1.2 * 2.1))

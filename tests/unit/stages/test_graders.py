@@ -11,12 +11,12 @@ from oneshot.errors import DataError, UsageError
 from oneshot.record import RunFolder
 from oneshot.rollout.collect import graded
 from oneshot.stages import graders
+from oneshot.stages.endings import failing
 from oneshot.stages.preflight import BaseRate, base_rate, check_base_rate
 from oneshot.stages.regrade import Flips, differs
-from oneshot.stages.session import failing
 from oneshot.stages.watch import grader_metrics, rollout_metrics
 from oneshot.types import Completion, Group, Problem, Verdict
-from tests.unit.stages.parts import ScriptedEngine, prober, problems, row
+from tests.unit.stages.parts import ScriptedEngine, prober, problems
 
 
 def group(*verdicts: Verdict, answer: str = "7") -> Group:
@@ -222,8 +222,3 @@ def test_flips_each_way_with_the_first_few() -> None:
     told = flips.as_dict()
     assert (told["to_right"], told["to_wrong"]) == (6, 3)
     assert [e["sample"] for e in told["examples"]] == [1, 2, 4, 5, 7, 0, 3, 6]  # right first, five each way
-
-
-def test_statuses_of_an_evaluation() -> None:
-    rows = [row(0, correct=True), row(1, correct=False, status="undecided"), row(2, correct=True)]
-    assert graders.statuses(rows) == {"ok": 2, "undecided": 1}

@@ -22,6 +22,7 @@ from oneshot.config.schema import (
 )
 from oneshot.errors import DataError, MachineError, UsageError
 from oneshot.model import memory
+from oneshot.model.storage import BYTES_READ
 from oneshot.stages import plan
 from oneshot.stages.plan import arithmetic, inert
 from oneshot.types import Problem
@@ -200,3 +201,38 @@ def test_a_text_that_would_command_the_terminal_is_shown_harmless(
     first = capsys.readouterr().out.splitlines()[0]
     assert first.isprintable()
     assert len(first) < 160
+
+
+def test_test_tasks_count_in_time_and_disk(tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = "".join(json.dumps({"prompt": f"{i}?", "answer": str(i)}) + "\n" for i in range(7))
+    (tmp_path / "unseen.jsonl").write_text(rows)
+    evals = EvalsConfig(tasks="unseen.jsonl", samples=3, temperature=1.0, max_new_tokens=10, limit=5, every=2)
+    found = told(request(tiny, evals=evals), capsys)
+    assert found["time"]["evaluations"] == 3
+    assert found["time"]["evaluation"][1] == pytest.approx(1.2 * 5 * 3 * 10 / found["time"]["speed"]["decode"])
+    assert found["disk"]["readings"] == 5 * 3 * 10 * BYTES_READ * 3
+
+
+def test_a_task_that_is_not_here_is_counted_as_it_is_known(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    evals = EvalsConfig(tasks="aime24,math500", max_new_tokens=10, limit=100)
+    assert plan.main(request(tiny, evals=evals)) == 0
+    out = capsys.readouterr().out
+    assert "warning: aime24 is not on this machine, so a run without it is refused; its 30 problems are counted" in out
+    assert "math500 is not on this machine, so a run without it is refused; its 100 problems are counted" in out
+    assert plan.dry_run(request(tiny, evals=evals)) == 0
+
+
+def test_the_longest_limit_counts_for_memory_and_positions(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    short = told(request(tiny, evals=EvalsConfig(tasks="aime24", max_new_tokens=10)), capsys)["memory"]
+    long = told(request(tiny, evals=EvalsConfig(tasks="aime24", max_new_tokens=400)), capsys)["memory"]
+    assert long["kv_cache"] > 1.5 * short["kv_cache"]
+    with pytest.raises(UsageError, match="3072") as caught:
+        plan.main(request(tiny, evals=EvalsConfig(tasks="aime24")))
+    assert caught.value.code == "E105"
+
+
+def test_unknown_tasks_are_told_by_both(tiny: Path) -> None:
+    for ask in (plan.main, plan.dry_run):
+        with pytest.raises(UsageError, match="Did you mean 'aime24'") as caught:
+            ask(request(tiny, evals=EvalsConfig(tasks="aime42")))
+        assert caught.value.code == "E102"

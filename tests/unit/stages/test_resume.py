@@ -59,6 +59,8 @@ def test_the_runs_own_settings_win_over_defaults(run: RunFolder, ask: Ask) -> No
         ("--evals.batch", "16"),
         ("--rollout.batch", "16"),
         ("--optim.micro-tokens", "64"),
+        ("--evals.data-dir", "elsewhere"),
+        ("--save.best", "false"),
         ("--optim.checkpointing", "on"),
         ("--allow-unsolved",),
         ("--optim.lr", "1e-3"),  # what it is already

@@ -117,3 +117,16 @@ def test_a_log_that_cannot_be_written_costs_nothing_else(run: RunFolder) -> None
     run.log_path.mkdir()  # cannot be written
     run.log("lost")
     assert run.log_path.is_dir()
+
+
+def test_a_folder_that_is_made_anew_goes_to_the_attempt_that_ended(tmp_path: Path) -> None:
+    run = RunFolder.create(tmp_path, "x", {}, [])
+    folder = run.eval_dir("t", "checkpoint-2")
+    for content in ("first", "second"):
+        run.start_attempt()
+        folder.mkdir(parents=True)
+        (folder / "partial.jsonl").write_text(content)
+        run.set_aside(folder)
+        assert not folder.exists()
+    kept = run.path / "logs" / "attempt_1" / "evals" / "t" / "checkpoint-2" / "partial.jsonl"
+    assert kept.read_text() == "second"  # set aside twice in one attempt: the later one

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ VARIANTS: dict[str, Algorithm] = {
 
 def parts_of(
     run: RunFolder, *, steps: int, save_at: tuple[int, ...] = (), keep: int = 2, optimizer: bool = True,
-    variant: str = "grpo", masters: bool = False,
+    variant: str = "grpo", masters: bool = False, best: Callable[[int], int | None] = lambda step: None,
 ) -> TrainParts:  # fmt: skip
     """Everything made anew, as a new process would; saves when `save_at` steps are done."""
     policy = tiny_policy(eos=range(0, 260, 10))
@@ -70,7 +71,7 @@ def parts_of(
         verify=Even(),
         sampling=Sampling(temperature=0.8, max_new_tokens=6, seed=11),
         record=run,
-        checkpoints=Checkpoints(run, keep=keep, optimizer=optimizer),
+        checkpoints=Checkpoints(run, keep=keep, optimizer=optimizer, best=best),
         on_step_end=lambda step, _: save(parts, step) if step in save_at else None,
     )
     return parts

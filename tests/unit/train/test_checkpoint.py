@@ -29,6 +29,23 @@ def test_the_last_checkpoints_are_kept(run: RunFolder, keep: int, kept: list[int
     assert restore(parts_of(run, steps=4)) == 4
 
 
+@pytest.mark.parametrize(("keep", "kept"), [(1, [2, 5]), (2, [2, 4, 5]), (4, [2, 3, 4, 5])])
+def test_the_best_stays_beside_them(run: RunFolder, keep: int, kept: list[int]) -> None:
+    trained(run, steps=5, save_at=(1, 2, 3, 4, 5), keep=keep, best=lambda step: min(step, 2))
+    assert run.checkpoints() == kept
+    assert restore(parts_of(run, steps=5)) == 5
+
+
+def test_one_that_became_the_best_after_it_was_saved_lets_the_one_before_go(run: RunFolder) -> None:
+    chosen = [1]
+    parts = trained(run, steps=3, save_at=(1, 3), keep=1, best=lambda step: chosen[0])
+    assert run.checkpoints() == [1, 3]
+    chosen[0] = 3
+    save(parts, 3)
+    assert run.checkpoints() == [3]
+    assert [event["step"] for event in run.events() if event["kind"] == "save"] == [1, 3]
+
+
 def test_a_later_checkpoint_of_a_killed_attempt_does_not_push_out_the_state_s_own(run: RunFolder) -> None:
     trained(run, steps=2, save_at=(2,))
     shutil.copytree(run.checkpoint_dir(2), run.checkpoint_dir(9))

@@ -1,0 +1,56 @@
+"""How a run ends that does not come to its end: marked `failed` or `stopped`, with what it keeps and how it goes on."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from oneshot.errors import DataError, MachineError, OneshotError, Stopped
+from oneshot.record import RunFolder
+from oneshot.stages.signals import stops_at_once
+
+
+@contextmanager
+def failing(run: RunFolder) -> Iterator[None]:
+    """Around everything that a run does: one that does not come to its end is marked `failed`, or `stopped`.
+
+    Inside, a stop signal ends the run at once, except in the training loop, which first finishes and saves its step.
+    What was written before is whole either way.
+    """
+    run.write_status(state="running")
+    state = "failed"
+    try:
+        with stops_at_once(run):
+            yield
+        state = ""
+    except (Stopped, KeyboardInterrupt):
+        state = "stopped"
+        raise
+    except DataError as error:
+        if error.code != "E305":
+            raise
+        raise unusable(error, run) from error
+    finally:
+        if state:
+            run.log(_last_words())
+            with suppress(MachineError):  # a full disk: what ended the run says so already
+                run.write_status(state=state)
+
+
+def _last_words() -> str:
+    """For the log: what ends the run, with its traceback unless somebody asked for the end."""
+    error = sys.exc_info()[1]
+    said = [error.render() if isinstance(error, OneshotError) else type(error).__name__]
+    traced = [] if isinstance(error, (Stopped, KeyboardInterrupt)) else [traceback.format_exc()]
+    return "\n".join([*said, *traced])
+
+
+def unusable(error: DataError, run: RunFolder) -> DataError:
+    """A reward that failed in a run: the same error with what the run keeps and how it goes on once it is mended."""
+    recorded = len(run.metrics())
+    kept = f"{recorded} recorded steps are whole in {run.path}." if recorded else "Nothing was trained."
+    again = f"oneshot train --resume {run.path}   (once the function is mended)"
+    tries = (*error.tries, again) if run.example() else error.tries
+    return DataError(error.message, code=error.code, tries=tries, kept=kept)

@@ -1,0 +1,132 @@
+"""Measures the checkpoints of a target on the tasks, and keeps each result as it comes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+
+from oneshot.config.environment import plain
+from oneshot.config.request import Request
+from oneshot.data.tasks.task import LOGLIKELIHOOD
+from oneshot.errors import DataError, OneshotError, Stopped, UsageError
+from oneshot.record import Evaluations, RunFolder
+from oneshot.stages.asked import Asked, with_limits
+from oneshot.stages.baselines import add_baselines
+from oneshot.stages.eval_flags import Flags
+from oneshot.stages.eval_results import BASELINES, Measured
+from oneshot.stages.eval_sampling import measure_task, recorded
+from oneshot.stages.eval_targets import BASE, Target
+from oneshot.stages.eval_work import prompts_of
+from oneshot.stages.progress import progress
+from oneshot.stages.setup import Setup, load_setup, resolve_names
+from oneshot.types import EvalRow
+
+Say = Callable[[str], None]
+
+
+class _Loaded:
+    """One checkpoint, loaded when it is first needed: what is recorded already needs no model."""
+
+    def __init__(self, target: Target, model: str, asked: Sequence[Asked], request: Request, say: Say) -> None:
+        self.target, self.model, self.asked, self.request, self.say = target, model, asked, request, say
+
+    @cached_property
+    def setup(self) -> Setup:
+        """The model with sampler and prompts, checked against the longest limit of the tasks."""
+        config = with_limits(self.target.config, *self.asked)
+        names = resolve_names(config)
+        setup = load_setup(config, names, offline=self.request.offline, model=self.model, training=False)
+        for note in setup.notes:
+            self.say(note)
+        for task in self.asked:
+            _check_prompts(setup, task)
+        return setup
+
+
+def _check_prompts(setup: Setup, asked: Asked) -> None:
+    """Refuse a task whose longest prompt does not fit, before any other task is measured. Errors as `prompts_of`."""
+    if asked.protocol.kind == LOGLIKELIHOOD:
+        return
+    try:
+        prompts_of(setup, asked)
+    except (UsageError, DataError) as error:
+        kept = "Nothing was measured."
+        raise type(error)(
+            f"{asked.task.name}: {error.message}", code=error.code, tries=error.tries, kept=kept
+        ) from error
+
+
+def measure(
+    target: Target, asked: Sequence[Asked], flags: Flags, request: Request, say: Say
+) -> tuple[list[Measured], dict[str, OneshotError]]:
+    """Every task of every checkpoint, base first.
+
+    Returns:
+        What was measured, and the error that ended it before its end under the name of the task it happened at.
+    """
+    icl = RunFolder.open(flags.icl, Path(request.config.save.runs)) if flags.icl else None
+    found = [Measured(asked=task) for task in asked]
+    each = {name: _Loaded(target, model, asked, request, say) for name, model in target.models.items()}
+    if not target.folder.exists():
+        _ = each[BASE].setup  # no folder is made for a model that cannot be loaded
+    store = target.store()
+    say(f"results: {store.path}")
+    failed: dict[str, OneshotError] = {}
+    for checkpoint in target.models:
+        loaded = each.pop(checkpoint)
+        for measured in found:
+            try:
+                _one(measured, loaded, store, checkpoint)
+            except OneshotError as error:
+                if not any(other.results for other in found):
+                    raise
+                return found, failed | {measured.name: _kept(error, store)}
+            if checkpoint == BASE and (icl or flags.best_prompt):
+                try:
+                    _baselines(measured, loaded, store, icl, flags)
+                except Stopped as stop:
+                    return found, failed | {measured.name: _kept(stop, store)}
+                except OneshotError as error:  # a baseline that cannot be had keeps nothing else from being measured
+                    failed[measured.name + BASELINES] = _kept(error, store)
+    return found, failed
+
+
+def _one(measured: Measured, loaded: _Loaded, store: Evaluations, checkpoint: str) -> None:
+    """Read what is recorded, else measure it; what is recorded needs no model."""
+    asked, name = measured.asked, measured.asked.under(checkpoint)
+    rows = recorded(asked, store, checkpoint, say=loaded.say)
+    if rows is None:
+        rows = _measured(loaded, asked, store, checkpoint)
+    results = store.read_eval(asked.name, name)[0]
+    if asked.protocol.temperature:
+        store.check_protocol(asked.name, name, results["protocol"], {"seed": loaded.target.config.seed})
+    measured.add(name, results, rows)
+
+
+def _measured(loaded: _Loaded, asked: Asked, store: Evaluations, checkpoint: str) -> list[EvalRow]:
+    bar = progress(quiet=loaded.request.quiet, plain=plain())
+    return measure_task(loaded.setup, asked, store, checkpoint, say=loaded.say, progress=bar)
+
+
+def _baselines(measured: Measured, loaded: _Loaded, store: Evaluations, icl: RunFolder | None, flags: Flags) -> None:
+    """The same task asked of base in other ways."""
+    for other in add_baselines(
+        loaded.setup,
+        measured.asked,
+        icl=icl,
+        best_prompt=flags.best_prompt,
+        say=loaded.say,
+        store=store,
+        offline=loaded.request.offline,
+    ):
+        rows = _measured(loaded, other, store, BASE)
+        measured.add(other.under(BASE), store.read_eval(other.name, other.under(BASE))[0], rows)
+
+
+def _kept(error: OneshotError, store: Evaluations) -> OneshotError:
+    """The same error, saying that what was measured before is kept."""
+    error.kept = f"{error.kept} What was measured before is kept in {store.path}.".strip()
+    if isinstance(error, Stopped) and not error.tries:
+        error.tries = ("the same command again   (it measures only what is missing)",)
+    return error

@@ -1,0 +1,185 @@
+"""What an evaluation measures, a bare model or the checkpoints of a run, and where its results go. Loads no torch."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from oneshot._store import names
+from oneshot.config.load import from_dict
+from oneshot.config.origins import show, value_of
+from oneshot.config.request import Request
+from oneshot.config.schema import Config
+from oneshot.errors import UsageError
+from oneshot.record import EvalFolder, Evaluations, RunFolder
+from oneshot.stages.best import best_checkpoint
+from oneshot.stages.eval_flags import ALL, BEST, LAST, Flags
+from oneshot.stages.eval_tasks import TASKS
+
+BASE = "base"
+"""The model before training; of a bare model, the model itself."""
+_WEIGHTS = ("*.safetensors", "*.bin", "config.json", "adapter_config.json")
+_BLOCKS, _BLOCK = 64, 4096
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """A model or a run, with the configuration that it is measured under."""
+
+    name: str
+    """The model's name or the run's path."""
+    config: Config
+    folder: Path
+    """Where results are kept."""
+    store: Callable[[], Evaluations]
+    """The same, opened; of a bare model it is made by the first call."""
+    models: Mapping[str, str]
+    """Name of a checkpoint in evals/ -> its folder; an empty text stands for the configured model."""
+    run: RunFolder | None = None
+    stored: Config | None = None
+    """The run's own configuration."""
+    kind: str = ""
+    """The kind of the run's example, in the built-in task."""
+
+    @property
+    def headline(self) -> str:
+        """The checkpoint that the values of a task are about: the last one measured."""
+        return list(self.models)[-1]
+
+
+def find(flags: Flags, request: Request) -> Target:
+    """The target of a request.
+
+    Raises:
+        UsageError: E104 a run without a checkpoint, no such run, a folder of results; E105 a flag that does not fit.
+    """
+    runs = Path(request.config.save.runs)
+    run = _run(flags.target, runs)
+    if run is not None:
+        return _of_run(run, flags, request)
+    if flags.checkpoints != LAST:
+        raise UsageError(
+            f"--checkpoints {flags.checkpoints} is for a run, and {flags.target} is a model.",
+            code="E105",
+            tries=("oneshot eval RUN --checkpoints all", f"oneshot eval {flags.target} --tasks TASK"),
+        )
+    if EvalFolder.find(Path(flags.target)) is not None:
+        raise UsageError(
+            f"{flags.target} is a folder of results and not a model.",
+            code="E104",
+            tries=(f"oneshot compare {flags.target} ANOTHER", "oneshot eval MODEL --tasks TASK"),
+        )
+    config = replace(request.config, model=replace(request.config.model, name=flags.target))
+    identity = identity_of(config)
+    folder = Path(flags.out).expanduser() if flags.out else runs / folder_name(flags.target)
+    return Target(
+        name=flags.target,
+        config=config,
+        folder=folder,
+        store=lambda: EvalFolder.open(folder, identity),
+        models={BASE: ""},
+    )
+
+
+def _run(target: str, runs: Path) -> RunFolder | None:
+    """The run folder that `target` names, None when it names a model."""
+    if target == "latest" or (Path(target) / "status.json").is_file() or (runs / target / "status.json").is_file():
+        return RunFolder.open(target, runs)
+    return None
+
+
+def _of_run(run: RunFolder, flags: Flags, request: Request) -> Target:
+    if flags.out:
+        raise UsageError(
+            f"the results of a run are kept in the run itself, in {run.path / 'evals'}.",
+            code="E105",
+            tries=(f"oneshot eval {run.path}   (without --out)", f"oneshot eval {_last(run)} --out {flags.out}"),
+        )
+    done = run.checkpoints()
+    if not done:
+        raise UsageError(
+            f"{run.path} has no checkpoint yet.", code="E104", tries=(f"oneshot train --resume {run.path}",)
+        )
+    steps = {LAST: lambda: done[-1:], BEST: lambda: [best_checkpoint(run)], ALL: lambda: done}[flags.checkpoints]()
+    stored = from_dict(run.config(), where=str(run.path / "config.json"))
+    return Target(
+        name=str(run.path),
+        config=_as_trained(run, stored, request),
+        folder=run.path,
+        store=lambda: run,
+        models={BASE: "", **{f"checkpoint-{step}": str(run.checkpoint_dir(step)) for step in steps}},
+        run=run,
+        stored=stored,
+        kind=next((str(row["meta"].get("kind", "")) for row in run.example()), ""),
+    )
+
+
+def _as_trained(run: RunFolder, stored: Config, request: Request) -> Config:
+    """The run's configuration, with the evaluation settings given now (its own limit is for inside the run).
+
+    Raises:
+        UsageError: E105 when something else is given that the run did otherwise.
+    """
+    evals: dict[str, Any] = {"limit": 0}
+    for key in filter(request.given, request.origins):
+        section, _, name = key.partition(".")
+        before, now = value_of(stored, key), value_of(request.config, key)
+        if section == "evals":
+            evals[name] = now
+        elif before != now and key not in ("save.runs", "model.threads", "reward.timeout"):
+            raise UsageError(
+                f"{key} was {show(before)} in {run.path.name} and cannot be {show(now)} here: a run is measured as it "
+                "was trained, but for --evals.",
+                code="E105",
+                tries=("--evals.grader NAME   (to grade otherwise)", f"oneshot eval {_last(run)} {_problems(request)}"),
+            )
+    threads = request.config.model.threads or stored.model.threads
+    limit = (request.config if request.given("reward.timeout") else stored).reward.timeout
+    return replace(
+        stored,
+        evals=replace(stored.evals, **evals),
+        model=replace(stored.model, threads=threads),
+        reward=replace(stored.reward, timeout=limit),
+    )
+
+
+def _problems(request: Request) -> str:
+    """How the command names its problems, for a line to paste."""
+    return f"--tasks {request.config.evals.tasks}" if request.given(TASKS) else "--data FILE"
+
+
+def _last(run: RunFolder) -> str:
+    return str(run.checkpoint_dir(max(run.checkpoints(), default=0)))
+
+
+def identity_of(config: Config) -> dict[str, str]:
+    """What makes a model the same one: its name, revision and dtype; of a local folder where it is and its weights."""
+    name = config.model.name
+    told = {"model": name, "revision": config.model.revision, "dtype": config.model.dtype}
+    if not Path(name).is_dir():
+        return told
+    return told | {"model": str(Path(name).resolve()), "weights": fingerprint(Path(name))}
+
+
+def folder_name(model: str) -> str:
+    """`eval-smollm2-135m`; of a local folder with four hex digits of where it is, since folders share names."""
+    if not Path(model).is_dir():
+        return f"eval-{names.slug(model)}"
+    where = hashlib.sha256(str(Path(model).resolve()).encode()).hexdigest()[:4]
+    return f"eval-{names.slug(Path(model).resolve().name)}-{where}"
+
+
+def fingerprint(folder: Path) -> str:
+    """16 hex digits over the sizes of a model's files and 64 evenly spread blocks of each: other weights differ."""
+    found = hashlib.sha256()
+    for path in sorted({path for pattern in _WEIGHTS for path in folder.glob(pattern)}):
+        size = path.stat().st_size
+        found.update(f"{path.name} {size}\n".encode())
+        with open(path, "rb") as file:
+            for block in range(_BLOCKS):
+                file.seek(max(size - _BLOCK, 0) * block // (_BLOCKS - 1))
+                found.update(file.read(_BLOCK))
+    return found.hexdigest()[:16]

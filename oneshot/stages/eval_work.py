@@ -1,0 +1,183 @@
+"""The work of an evaluation in batches that are kept at once: sampling, what stops it, and what makes it comparable.
+
+Response `s` to problem `i` draws from the stream of (seed, EVAL_STEP + i, s), so it depends on neither the batch it is
+sampled in, nor a limit on the problems, nor how often the work was stopped. Streams of training, probes, checks and
+timed decoding have smaller step numbers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from types import TracebackType
+from typing import Any
+
+from oneshot._store.evaluations import SAMPLE, Key, PartialEval
+from oneshot.data.prompts import render
+from oneshot.errors import Stopped
+from oneshot.model.fingerprint import fingerprint
+from oneshot.stages import fitting
+from oneshot.stages.asked import Asked, with_limits
+from oneshot.stages.progress import Progress, Silent
+from oneshot.stages.setup import Setup
+from oneshot.stages.signals import Abandoned, StopRequest, stop_requests
+from oneshot.types import Problem, Sampling
+
+EVAL_STEP = 10_000_000
+"""Beyond the streams of a pool's probe, which end below 5,000,000."""
+BLOCKS = 4
+"""Batches have so many times the rows decoded at once: a batch's last responses leave rows idle."""
+MOST_TOKENS = 1 << 19
+"""Tokens of a batch at most, as far as that leaves a whole block of rows: a kill loses a batch."""
+
+Row = Sequence[Any]
+
+
+class Work:
+    """One attempt at an evaluation; a context in which a stop signal ends the work with whole batches kept."""
+
+    def __init__(
+        self, engine: Any, record: PartialEval, *, progress: Progress | None = None, stop: StopRequest | None = None
+    ) -> None:
+        """Give it the sampler, which is told to stop too.
+
+        Args:
+            engine: a sampler; its `check` is lent while the work goes on.
+            record: where batches are kept.
+            progress: told how far it is.
+            stop: the caller's own stop request, which then gets `Abandoned`; None: signals are caught here and become
+                `Stopped`.
+        """
+        self.engine, self.record, self.progress = engine, record, progress or Silent()
+        self.stop, self._own = stop or StopRequest(), stop is None
+        self.known = 0
+        """Pieces that were there already."""
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Work:
+        if self._own:
+            self.stop = self._stack.enter_context(stop_requests())
+        if hasattr(self.engine, "check"):  # of the native sampler: called before every token
+            before, self.engine.check = self.engine.check, self.stop.check
+            self._stack.callback(setattr, self.engine, "check", before)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Give signals and sampler back."""
+        self._stack.close()
+
+    def draw(
+        self, title: str, phase: str, keys: Sequence[Key], size: int, make: Callable[[Sequence[Key]], Sequence[Row]]
+    ) -> None:
+        """Make and keep what the record lacks of these keys, `size` at a time.
+
+        Args:
+            title: what is done, for the progress.
+            phase: of the record.
+            keys: everything that is wanted.
+            size: of a batch.
+            make: keys -> their rows, which begin with the key.
+
+        Raises:
+            MachineError: E202 the disk is full.
+            Stopped: a stop signal came (`Abandoned` with a stop request of the caller's); whole batches are kept.
+        """
+        missing = [key for key in keys if key not in self.record.get(phase)]
+        self.known += len(keys) - len(missing)
+        self.progress.begin(title, len(keys), len(keys) - len(missing))
+        try:
+            for start in range(0, len(missing), size):
+                part = missing[start : start + size]
+                with self.pausing():
+                    rows = make(part)
+                self.record.append(phase, rows)
+                self.progress.advance(len(part))
+                self.pause()
+        finally:
+            self.progress.end()
+
+    def pause(self) -> None:
+        """Stop here, if somebody asked for it."""
+        if self.stop.signal:
+            raise self._stopped()
+
+    @contextmanager
+    def pausing(self) -> Iterator[None]:
+        """Inside, a SIGTERM that gives up what is running ends the work."""
+        try:
+            yield
+        except Abandoned:
+            raise self._stopped() from None
+
+    def _stopped(self) -> Exception:
+        if not self._own:
+            return Abandoned()
+        code = self.stop.exit_code
+        why = "Ctrl-C" if code == 130 else "a stop signal"
+        kept = len(self.record.get(SAMPLE)) or sum(map(len, self.record.phases().values()))
+        return Stopped(
+            f"stopped by {why}; {self.record.path} keeps {kept:,} responses.",
+            exit_code=code,
+            tries=("the same command again   (it samples only what is missing)",),
+        )
+
+
+def prompts_of(setup: Setup, asked: Asked) -> list[tuple[int, ...]]:
+    """The prompt tokens of every problem, as the protocol has them.
+
+    Raises:
+        UsageError: E105 a prompt and the response limit exceed the model's positions.
+        DataError: E301 a prompt longer than `rollout.max_prompt_tokens`.
+    """
+    protocol, config = asked.protocol, with_limits(setup.config, asked)
+
+    def own(problem: Problem) -> tuple[int, ...]:
+        limit = config.rollout.max_prompt_tokens
+        return render(setup.policy.tokenizer, problem, suffix=protocol.suffix, system=protocol.system, limit=limit)
+
+    put = asked.render or own
+    return [fitting.check_length(setup.policy, config, fitting.EVALUATION, put(p)) for p in asked.problems]
+
+
+def head_of(setup: Setup, asked: Asked, prompts: Sequence[Sequence[int]]) -> dict[str, Any]:
+    """What makes the samples of an evaluation comparable with those of an earlier attempt; no grader is part of it."""
+    protocol = asked.protocol
+    return {
+        "revision": setup.config.model.revision,
+        "weights": fingerprint(setup.policy.model)[:16],
+        "dtype": str(setup.policy.model.dtype).removeprefix("torch."),
+        "kind": protocol.kind,
+        "temperature": protocol.temperature,
+        "max_new_tokens": protocol.max_new_tokens,
+        "suffix": protocol.suffix,
+        "system": protocol.system,
+        "eos_ids": sorted(setup.policy.eos_ids),
+        "seed": setup.config.seed,
+        "problems": f"{len(asked.problems)} of {asked.data['digest'][:16]}",
+        "prompts": hashlib.sha256(repr([tuple(p) for p in prompts]).encode()).hexdigest()[:16],
+    }
+
+
+def sample(work: Work, setup: Setup, asked: Asked, prompts: Sequence[Sequence[int]]) -> None:
+    """Draw every response of the protocol that the record lacks. Errors as of `Work.draw`."""
+    protocol, engine = asked.protocol, setup.eval_engine
+    sampling = Sampling(
+        temperature=protocol.temperature, max_new_tokens=protocol.max_new_tokens, seed=setup.config.seed
+    )
+
+    def make(keys: Sequence[Key]) -> list[Row]:
+        streams = [(EVAL_STEP + i, s) for i, s in keys]
+        made = engine.generate([prompts[i] for i, _ in keys], sampling, streams)
+        return [(i, s, c.text, len(c.tokens), not c.finished) for (i, s), c in zip(keys, made, strict=True)]
+
+    keys = [(i, s) for i in range(len(asked.problems)) for s in range(protocol.samples)]
+    work.draw(f"{asked.name}: responses", SAMPLE, keys, batch_of(setup, protocol.max_new_tokens), make)
+
+
+def batch_of(setup: Setup, tokens: int) -> int:
+    """Responses that are sampled together and kept, of at most `tokens` tokens each."""
+    rows = setup.eval_engine.batch
+    return max(rows, min(BLOCKS * rows, MOST_TOKENS // tokens))

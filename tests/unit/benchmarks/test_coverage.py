@@ -1,0 +1,83 @@
+"""The simulation of coverage: its truths by numbers, its pairs, and a run in tiny sizes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from oneshot.measure.statistics import wilson
+
+
+@pytest.fixture(scope="module")
+def coverage(root: Path) -> Iterator[ModuleType]:
+    """The script as a module; scripts import each other by their bare names. A package has this one's name, too."""
+    patch = pytest.MonkeyPatch()
+    patch.syspath_prepend(str(root / "benchmarks"))
+    others = {name: sys.modules.pop(name) for name in ("coverage", "sides") if name in sys.modules}
+    yield import_module("coverage")
+    for name in ("coverage", "sides"):
+        sys.modules.pop(name, None)
+    sys.modules.update(others)
+    patch.undo()
+
+
+def test_the_truths(coverage: ModuleType) -> None:
+    """Against means of many draws; the cases draw what they say they do."""
+    rng = np.random.default_rng(0)
+    for case in coverage.cases():
+        estimates = [case.draw(rng, 4_000)[0].estimate for _ in range(6)]
+        assert np.mean(estimates) == pytest.approx(case.truth, abs=0.015), case
+
+
+def test_pass_at_k_of_a_uniform_rate(coverage: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(coverage.BETAS, "uniform", (1.0, 1.0))
+    assert coverage.tries("uniform").truth == pytest.approx(1 - 1 / 5)
+
+
+def test_pairs_are_correlated_and_differ_by_the_gap(coverage: ModuleType) -> None:
+    before, after = coverage.solved_twice(np.random.default_rng(1), ("hard", "easy"), 40_000, 8)
+    assert (after - before).mean() / 8 == pytest.approx(coverage.gap(("hard", "easy")), abs=0.01)
+    assert coverage.gap(("hard", "easy")) == pytest.approx(0.4 * (2 / 3 - 0.25 / 1.65))
+    assert np.corrcoef(before, after)[0, 1] > 0.4
+
+
+def test_newcombes_width_by_hand(coverage: ModuleType) -> None:
+    """56 of 70 and 48 of 80, the first example of the paper: .0524 to .3339 for the difference of .2."""
+    assert coverage.unpaired_width(wilson(48, 80), wilson(56, 70)) == pytest.approx(0.3339 - 0.0524, abs=1e-4)
+
+
+def test_goals(coverage: ModuleType) -> None:
+    row = {"interval": "x", "kinds": "hard", "problems": 200, "truth": 0.5, "coverage": 0.92}
+    assert not coverage.good(row)
+    assert coverage.good(row | {"coverage": 0.93}) and coverage.good(row | {"coverage": 0.97})
+    assert not coverage.good(row | {"coverage": 0.98})
+    assert coverage.good(row | {"problems": 100}) and coverage.good(row | {"kinds": "rare to rare"})
+
+
+def test_a_run_in_tiny_sizes(root: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "benchmarks/coverage.py", "--smoke"],
+        cwd=root,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=300,
+    )
+    *table, last = done.stdout.splitlines()
+    result = json.loads(last)
+    assert (result["benchmark"], result["smoke"]) == ("coverage", True)
+    assert len(table) == 2 + len(result["rows"]) / 2
+    for row in result["rows"]:
+        assert row["coverage"] + row["too_high"] + row["too_low"] == pytest.approx(1)
+        assert row["coverage"] >= 0.6
+    assert sum("ratio" in row for row in result["rows"]) == 2 * 8

@@ -1,0 +1,108 @@
+"""The evaluation's benchmark: what it asks, where answers part, how they are judged, and a run in tiny sizes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from tests import tiny
+from tests.parts import tiny_policy
+
+
+@pytest.fixture(scope="module")
+def bench(root: Path) -> Iterator[ModuleType]:
+    """The script as a module; scripts import each other by their bare names."""
+    patch = pytest.MonkeyPatch()
+    patch.syspath_prepend(str(root / "benchmarks"))
+    before = set(sys.modules)
+    yield import_module("evaluation")
+    for name in {"evaluation", "sides"} & (set(sys.modules) - before):
+        del sys.modules[name]
+    patch.undo()
+
+
+def test_prompts_are_mixed_different_and_the_same_each_time(bench: ModuleType) -> None:
+    policy: Any = SimpleNamespace(tokenizer=tiny.tokenizer())
+    prompts = bench.requests(policy, bench.COUNT, bench.SHOTS)
+    assert len(prompts) == len(set(prompts)) == 256
+    lengths = sorted(map(len, prompts))
+    assert lengths[-1] > 8 * lengths[0]
+    assert prompts == bench.requests(policy, bench.COUNT, bench.SHOTS)
+    assert [len(p) for p in prompts] != lengths
+    with pytest.raises(SystemExit, match="different prompts; 100000 are needed"):
+        bench.requests(policy, 100_000, (0,))
+
+
+def test_where_responses_part(bench: ModuleType) -> None:
+    assert bench.first_difference([1, 2, 3], [1, 2, 3]) is None
+    assert bench.first_difference([1, 2, 3], [1, 4, 3]) == 1
+    assert bench.first_difference([1, 2], [1, 2, 3]) == 2
+    assert bench.first_difference([], [5]) == 0
+
+
+def test_only_near_ties_are_forgiven(bench: ModuleType) -> None:
+    asked: list[Any] = []
+
+    def ask(what: str, after: Any) -> dict[str, Any]:
+        asked.append((what, after))
+        return {"gaps": [9e-4, 2e-3]}
+
+    side: Any = SimpleNamespace(ask=ask)
+    told = bench.agreement(side, [[1, 2], [3, 4], [5], [6]], [[1, 2], [3, 9], [5], [7]])
+    assert asked == [("gaps", [[1, [3]], [3, []]])]
+    assert (told["responses"], told["near_ties"], told["failures"], told["share"]) == (4, 1, 1, 0.25)
+    assert told["parted"][0] == {"prompt": 1, "at": 1, "gap": 9e-4}
+    assert bench.agreement(side, [[1]], [[1]])["failures"] == 0
+    assert len(asked) == 1
+
+
+def test_the_gap_is_that_of_the_place_where_they_part(bench: ModuleType) -> None:
+    policy = tiny_policy()
+    with torch.inference_mode():
+        best = policy.model(torch.tensor([[9, 33, 8]])).logits[0, -1].topk(2).values
+    (found,) = bench.gaps(policy, [[9, 33, 8]])
+    assert found == pytest.approx(float(best[0] - best[1]), abs=1e-6)
+    assert found > 0
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+def test_the_loop_answers_as_the_sampler_does(bench: ModuleType, ordered: bool) -> None:
+    """Prompts of unlike lengths, batches that do not come out even, responses that end: the same tokens."""
+    policy = tiny_policy(eos=range(4, 64))
+    prompts = [[(7 * i + j) % 200 + 4 for j in range(3 + 5 * (i % 4))] for i in range(11)]
+    expected = bench.ours(policy, prompts, 12)
+    assert len({len(response) for response in expected}) > 1
+    assert bench.loop(policy, prompts, 12, 4, ordered) == expected
+
+
+@pytest.mark.slow
+def test_a_run_in_tiny_sizes(root: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "benchmarks/evaluation.py", "--smoke", "--threads", "1"],
+        cwd=root,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr
+    *lines, last = done.stdout.splitlines()
+    result = json.loads(last)
+    assert (result["benchmark"], result["smoke"], result["prompts"], result["threads"]) == ("evaluation", True, 24, 1)
+    assert [(row["batch"], row["ordered"]) for row in result["tried"]] == [(4, False), (8, False), (4, True), (8, True)]
+    assert result["best"]["rate"] == max(row["rate"] for row in result["tried"])
+    assert result["ratios"] == [pytest.approx(result["ours"]["rate"] / result["generate"]["rate"])]
+    assert result["agreement"]["failures"] == 0
+    assert result["agreement"]["responses"] == 24
+    assert len(lines) == 9

@@ -1,0 +1,354 @@
+"""A whole task: what is sampled and kept, going on after a kill, stop signals, and grading from the record alone."""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from oneshot.config.schema import Config
+from oneshot.data.tasks.task import Protocol
+from oneshot.errors import MachineError, Stopped, UsageError
+from oneshot.rewards.version import grader_version
+from oneshot.rollout.native import NativeEngine
+from oneshot.stages import eval_sampling, eval_work
+from oneshot.stages.asked import Asked
+from oneshot.stages.eval_sampling import measure_task, recorded
+from oneshot.stages.probe_sampler import MAX_PROBLEMS, STEPS
+from oneshot.stages.setup import Setup
+from oneshot.stages.signals import Abandoned, StopRequest
+from oneshot.types import Problem, Sampling
+from tests.unit.stages.evaluating import ScriptedEngine, asked_for, folder, samples_of, sums, with_engine
+from tests.unit.stages.setups import tiny_setup
+from tests.unit.store.samples import full_disk
+
+SAMPLED = Protocol(samples=3, temperature=0.6, max_new_tokens=8)
+
+
+@pytest.fixture(scope="module")
+def setup(tmp_path_factory: pytest.TempPathFactory) -> Setup:
+    return tiny_setup(tmp_path_factory.mktemp("model"))
+
+
+def boxed(i: int, s: int) -> str:
+    """Even problems are right in a box, odd ones are stated without one; every third sample is wrong."""
+    answer = i + 1 if s < 2 else i + 2
+    return f"so \\boxed{{{answer}}}." if i % 2 == 0 else f"The answer is {answer}."
+
+
+def test_greedy_one_response_each(setup: Setup, tmp_path: Path) -> None:
+    asked, store = asked_for(sums(5)), folder(tmp_path / "e")
+    rows = measure_task(setup, asked, store, "base")
+    prompts = [setup.render_eval(p) for p in asked.problems]
+    expected = setup.engine.generate(prompts, Sampling(temperature=0.0, max_new_tokens=8), [(0, i) for i in range(5)])
+    assert [(r.id, r.sample, r.response) for r in rows] == [(f"p{i}", 0, c.text) for i, c in enumerate(expected)]
+    results, read = store.read_eval("sums", "base")
+    assert read == rows
+    assert results["schema"] == "oneshot.results/2"
+    assert (results["n"], results["responses"], results["samples"]) == (5, 5, 1)
+    assert not store.partial_path("sums", "base").exists()
+
+
+def test_results_say_how_it_was_made(setup: Setup, tmp_path: Path) -> None:
+    asked, store = asked_for(sums(3), SAMPLED), folder(tmp_path / "e")
+    measure_task(setup, asked, store, "checkpoint-12")
+    protocol = store.read_eval("sums", "checkpoint-12")[0]["protocol"]
+    assert protocol["prompt"] == "<|user|>What is 0 + 1?<|end|><|assistant|>"
+    assert protocol["eos_ids"] == [0]
+    assert (protocol["samples"], protocol["temperature"], protocol["max_new_tokens"], protocol["seed"]) == (
+        3,
+        0.6,
+        8,
+        0,
+    )
+    assert (protocol["dtype"], protocol["grader"]) == ("float32", "math-lenient")
+    assert protocol["grader_version"] == grader_version("math-lenient")
+    assert protocol["data"]["digest"] == "d" * 64
+    assert set(protocol["libraries"]) == {"torch", "transformers", "oneshot"}
+    assert len(protocol["weights"]) == 16
+
+
+def test_the_texts_depend_on_neither_batch_nor_limit_nor_order(setup: Setup, tmp_path: Path) -> None:
+    texts: list[dict[Any, str]] = []
+    for number, (count, batch) in enumerate([(40, 16), (40, 64), (7, 32)]):
+        own = replace(setup, eval_engine=NativeEngine(setup.policy, batch=batch))
+        rows = measure_task(own, asked_for(sums(count), SAMPLED, rows=40), folder(tmp_path / str(number)), "base")
+        texts.append({(r.id, r.sample): r.response for r in rows})
+    assert len(texts[0]) == 120
+    assert len(set(texts[0].values())) > 100, "samples differ"
+    assert texts[0] == texts[1]
+    assert texts[2] == {key: texts[0][key] for key in texts[2]}
+    assert len(texts[2]) == 21
+
+
+def test_another_seed_gives_other_texts(setup: Setup, tmp_path: Path) -> None:
+    asked = asked_for(sums(4), SAMPLED)
+    other = replace(setup, config=replace(setup.config, seed=1))
+    first = [r.response for r in measure_task(setup, asked, folder(tmp_path / "a"), "base")]
+    assert first != [r.response for r in measure_task(other, asked, folder(tmp_path / "b"), "base")]
+
+
+def test_its_streams_are_nobody_elses() -> None:
+    assert max(STEPS.values()) + MAX_PROBLEMS < eval_work.EVAL_STEP
+
+
+@pytest.mark.parametrize("call", [1, 2, 3])
+def test_killed_in_the_middle_it_ends_as_if_it_had_not_been(setup: Setup, tmp_path: Path, call: int) -> None:
+    def kill(now: int) -> None:
+        if now == call:
+            raise KeyboardInterrupt
+
+    asked, whole, killed = asked_for(sums(60), SAMPLED), folder(tmp_path / "whole"), folder(tmp_path / "killed")
+    straight = ScriptedEngine(boxed)
+    rows = measure_task(with_engine(setup, straight), asked, whole, "base")
+    assert straight.calls == 3
+    first, second = ScriptedEngine(boxed, on_call=kill), ScriptedEngine(boxed)
+    with pytest.raises(KeyboardInterrupt):
+        measure_task(with_engine(setup, first), asked, killed, "base")
+    assert killed.evals() == []
+    assert measure_task(with_engine(setup, second), asked, killed, "base") == rows
+    assert first.asked + second.asked == straight.asked
+    assert samples_of(killed, asked) == samples_of(whole, asked)
+    assert killed.read_eval("sums", "base")[0]["protocol"]["reused"] == len(first.asked)
+
+
+def test_with_the_native_sampler_a_killed_evaluation_is_the_same_to_the_bit(setup: Setup, tmp_path: Path) -> None:
+    asked, whole, killed = asked_for(sums(30), SAMPLED), folder(tmp_path / "whole"), folder(tmp_path / "killed")
+    engine = NativeEngine(setup.policy, batch=16)
+    own, generate, calls = replace(setup, eval_engine=engine), engine.generate, [0]
+    measure_task(own, asked, whole, "base")
+
+    def once(*given: Any, **options: Any) -> Any:
+        calls[0] += 1
+        if calls[0] == 2:
+            raise KeyboardInterrupt
+        return generate(*given, **options)
+
+    engine.generate = once  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        measure_task(own, asked, killed, "base")
+    measure_task(own, asked, killed, "base")
+    assert calls[0] == 3
+    assert samples_of(killed, asked) == samples_of(whole, asked)
+
+
+def test_a_torn_batch_is_drawn_again(setup: Setup, tmp_path: Path) -> None:
+    asked, whole, torn = asked_for(sums(60), SAMPLED), folder(tmp_path / "whole"), folder(tmp_path / "torn")
+    measure_task(with_engine(setup, ScriptedEngine(boxed)), asked, whole, "base")
+
+    def kill(now: int) -> None:
+        if now == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        measure_task(with_engine(setup, ScriptedEngine(boxed, on_call=kill)), asked, torn, "base")
+    path = torn.partial_path("sums", "base")
+    path.write_bytes(path.read_bytes()[:-9])
+    engine = ScriptedEngine(boxed)
+    measure_task(with_engine(setup, engine), asked, torn, "base")
+    assert len(engine.asked) == 180 - 64
+    assert samples_of(torn, asked) == samples_of(whole, asked)
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 75), (signal.SIGINT, 130)])
+def test_a_stop_signal_keeps_whole_batches(setup: Setup, tmp_path: Path, sent: int, code: int) -> None:
+    def stop(now: int) -> None:
+        if now == 2:
+            os.kill(os.getpid(), sent)
+
+    asked, store = asked_for(sums(60), SAMPLED), folder(tmp_path / "e")
+    engine = ScriptedEngine(boxed, on_call=stop)
+    check, handlers = engine.check, [signal.getsignal(kind) for kind in (signal.SIGINT, signal.SIGTERM)]
+    with pytest.raises(Stopped) as caught:
+        measure_task(with_engine(setup, engine), asked, store, "base")
+    assert caught.value.exit_code == code
+    done = 64 if sent == signal.SIGTERM else 128  # Ctrl-C lets the batch finish
+    assert f"keeps {done} responses" in caught.value.message
+    assert [signal.getsignal(kind) for kind in (signal.SIGINT, signal.SIGTERM)] == handlers
+    assert engine.check is check
+    again = ScriptedEngine(boxed)
+    assert len(measure_task(with_engine(setup, again), asked, store, "base")) == 180
+    assert len(again.asked) == 180 - done
+
+
+def test_the_stop_request_of_a_training_run_is_its_own(setup: Setup, tmp_path: Path) -> None:
+    stop = StopRequest()
+
+    def ask(now: int) -> None:
+        if now == 2:
+            stop.signal = int(signal.SIGINT)
+
+    asked, store = asked_for(sums(60), SAMPLED), folder(tmp_path / "e")
+    with pytest.raises(Abandoned):
+        measure_task(with_engine(setup, ScriptedEngine(boxed, on_call=ask)), asked, store, "base", stop=stop)
+    again = ScriptedEngine(boxed)
+    measure_task(with_engine(setup, again), asked, store, "base", stop=StopRequest())
+    assert len(again.asked) == 180 - 128
+
+
+def test_a_full_disk_keeps_the_batches_before(setup: Setup, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, store = asked_for(sums(60), SAMPLED), folder(tmp_path / "e")
+
+    def fill(now: int) -> None:
+        if now == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        measure_task(with_engine(setup, ScriptedEngine(boxed, on_call=fill)), asked, store, "base")
+    before = store.partial_path("sums", "base").read_bytes()
+    with full_disk(monkeypatch), pytest.raises(MachineError) as caught:
+        measure_task(with_engine(setup, ScriptedEngine(boxed)), asked, store, "base")
+    assert caught.value.code == "E202"
+    assert store.partial_path("sums", "base").read_bytes() == before
+
+
+def test_samples_of_another_protocol_are_refused(setup: Setup, tmp_path: Path) -> None:
+    def kill(now: int) -> None:
+        raise KeyboardInterrupt
+
+    asked, store = asked_for(sums(3), SAMPLED), folder(tmp_path / "e")
+    with pytest.raises(KeyboardInterrupt):
+        measure_task(with_engine(setup, ScriptedEngine(boxed, on_call=kill)), asked, store, "base")
+    other = replace(setup, config=replace(setup.config, seed=7))
+    with pytest.raises(UsageError, match="another evaluation: seed was 0 and is now 7") as caught:
+        measure_task(other, asked, store, "base")
+    assert (caught.value.code, caught.value.tries[-1].startswith("mv ")) == ("E107", True)
+    measure_task(with_engine(setup, ScriptedEngine(boxed)), asked, store, "base")
+    with pytest.raises(UsageError, match="seed was 0 and is now 7"):  # a finished one is not taken for another either
+        measure_task(other, asked, store, "base")
+
+
+def test_other_weights_under_the_same_name_are_refused(tmp_path: Path) -> None:
+    own = tiny_setup(tmp_path / "model")
+    asked, store = asked_for(sums(3)), folder(tmp_path / "e")
+    measure_task(own, asked, store, "base")
+    next(iter(own.policy.model.parameters())).data += 1e-3
+    with pytest.raises(UsageError, match="weights was") as caught:
+        measure_task(own, asked, store, "base")
+    assert caught.value.code == "E107"
+
+
+def test_a_finished_evaluation_is_only_read(setup: Setup, tmp_path: Path) -> None:
+    asked, store = asked_for(sums(3), SAMPLED), folder(tmp_path / "e")
+    assert recorded(asked, store, "base") is None
+    rows = measure_task(with_engine(setup, ScriptedEngine(boxed)), asked, store, "base")
+    leftover = store.partial_path("sums", "base")
+    leftover.write_text("{}\n")  # killed after the results were written
+    idle = ScriptedEngine(boxed)
+    assert measure_task(with_engine(setup, idle), asked, store, "base") == rows == recorded(asked, store, "base")
+    assert idle.calls == 0
+    assert not leftover.exists()
+
+
+def test_another_grader_version_grades_again_and_never_samples(
+    setup: Setup, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, store, said = asked_for(sums(4), SAMPLED), folder(tmp_path / "e"), list[str]()
+    monkeypatch.setattr(eval_sampling, "grader_version", lambda name: "0123456789ab")
+    wrong = replace(asked, verify=asked.strict)  # the version before saw boxes only
+    before = measure_task(with_engine(setup, ScriptedEngine(boxed)), wrong, store, "base")
+    monkeypatch.undo()
+    idle = ScriptedEngine(boxed)
+    after = measure_task(with_engine(setup, idle), asked, store, "base", say=said.append)
+    assert idle.calls == 0
+    assert [r.response for r in after] == [r.response for r in before]
+    assert (sum(r.correct for r in before), sum(r.correct for r in after)) == (4, 8)
+    assert len(said) == 1
+    assert "0123456789ab" in said[0] and "nothing is sampled" in said[0]
+    results, rows = store.read_eval("sums", "base")
+    assert rows == after
+    assert results["correct"] == 8
+    assert results["protocol"]["grader_version"] == grader_version("math-lenient")
+    assert results["protocol"]["temperature"] == 0.6
+    assert recorded(asked, store, "base", say=said.append) == after
+    assert len(said) == 1, "once is enough"
+
+
+def test_rows_of_other_problems_are_not_graded_again(
+    setup: Setup, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, store = asked_for(sums(4)), folder(tmp_path / "e")
+    measure_task(with_engine(setup, ScriptedEngine(boxed)), asked, store, "base")
+    monkeypatch.setattr(eval_sampling, "grader_version", lambda name: "new")
+    with pytest.raises(UsageError, match="cannot be graded again") as caught:
+        recorded(replace(asked, problems=asked.problems[1:]), store, "base")
+    assert caught.value.code == "E106"
+
+
+def test_strict_and_lenient_grades_stand_beside_the_one_that_counts(setup: Setup, tmp_path: Path) -> None:
+    asked = asked_for(sums(2), SAMPLED)
+    rows = measure_task(with_engine(setup, ScriptedEngine(boxed)), asked, folder(tmp_path / "e"), "base")
+    grades = [(r.id, r.sample, r.correct, r.meta["boxed"], r.meta["lenient"]) for r in rows]
+    assert grades == [
+        ("p0", 0, True, True, True),
+        ("p0", 1, True, True, True),
+        ("p0", 2, False, False, False),
+        ("p1", 0, True, False, True),
+        ("p1", 1, True, False, True),
+        ("p1", 2, False, False, False),
+    ]
+    assert not any(r.meta["repeated"] or "forced" in r.meta or "correct_short" in r.meta for r in rows)
+
+
+def test_letters_have_no_such_grades(setup: Setup, tmp_path: Path) -> None:
+    problems = [Problem(id="q", prompt="Which?", answer="C")]
+    asked = asked_for(problems, replace(SAMPLED, grader="choice"))
+    rows = measure_task(
+        with_engine(setup, ScriptedEngine(lambda i, s: "The answer is (C).")), asked, folder(tmp_path / "e"), "base"
+    )
+    assert all(r.correct for r in rows)
+    assert not any({"boxed", "lenient"} & set(r.meta) for r in rows)
+
+
+def test_a_grader_is_asked_once_where_two_are_one(setup: Setup, tmp_path: Path) -> None:
+    class Counting:
+        name = "math"
+
+        def __init__(self, inner: Any) -> None:
+            self.inner, self.calls = inner, 0
+
+        def __call__(self, response: str, reference: str) -> Any:
+            self.calls += 1
+            return self.inner(response, reference)
+
+    asked = asked_for(sums(2), replace(SAMPLED, grader="math"))
+    assert asked.verify is asked.strict
+    counting = Counting(asked.verify)
+    own = replace(asked, verify=counting, strict=counting)
+    measure_task(with_engine(setup, ScriptedEngine(boxed)), own, folder(tmp_path / "e"), "base")
+    assert counting.calls == 6 + 2, "six responses; two references are checked"
+
+
+def test_a_model_without_a_chat_template_gets_the_bare_question(tmp_path: Path) -> None:
+    own, said = tiny_setup(tmp_path / "model"), list[str]()
+    own.policy.tokenizer.chat_template = None
+    asked, store = asked_for(sums(2)), folder(tmp_path / "e")
+    measure_task(own, asked, store, "base", say=said.append)
+    assert store.read_eval("sums", "base")[0]["protocol"]["prompt"] == "What is 0 + 1?\n"
+    assert said == [f"{own.config.model.name} has no chat template: the prompt is the bare question"]
+
+
+def test_another_way_of_asking_has_its_own_folder(setup: Setup, tmp_path: Path) -> None:
+    store = folder(tmp_path / "e")
+
+    def render(problem: Problem) -> tuple[int, ...]:
+        return (5, 6, 7)
+
+    asked = asked_for(sums(2), render=render, variant="icl")
+    engine = ScriptedEngine(boxed)
+    measure_task(with_engine(setup, engine), asked, store, "base")
+    assert engine.prompts == [(5, 6, 7)] * 2
+    assert store.evals() == [("sums", "base+icl")]
+
+
+def test_too_long_for_the_model_is_said_before_anything_is_sampled(setup: Setup, tmp_path: Path) -> None:
+    asked: Asked = asked_for(sums(2), Protocol(max_new_tokens=3072))
+    engine = ScriptedEngine(boxed)
+    with pytest.raises(UsageError, match="made for 512 positions") as caught:
+        measure_task(with_engine(setup, engine), asked, folder(tmp_path / "e"), "base")
+    assert (caught.value.code, engine.calls) == ("E105", 0)
+    assert setup.config.evals.source_tokens == Config().evals.source_tokens == 128
