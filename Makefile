@@ -61,7 +61,7 @@ golden: install
 	$(PY) -m pytest tests/golden --update-golden
 
 # Long; vs_trl needs trl (the extra oracle). Results are kept in benchmarks/results.
-BENCHMARKS := logprobs sampler learner probe vs_trl
+BENCHMARKS := logprobs sampler learner probe ranking coverage evaluation vs_trl
 bench: install
 	@set -e; echo benchmarks/bench_help.py; $(PY) benchmarks/bench_help.py; \
 	for name in $(BENCHMARKS); do echo "benchmarks/$$name.py"; $(PY) "benchmarks/$$name.py" --store $(BENCHFLAGS); done

@@ -8,7 +8,8 @@ and the sampling. `kinds` are difficulties: hard (Beta(.25, 1.4), mean .15, most
 (Beta(.3, .5), mean .38), easy (Beta(2, 1), mean .67); of a pair of models, before to after. In a pair a problem keeps
 its rate with chance `KEPT`, else it is drawn anew for the second model, so outputs are correlated as two checkpoints'
 are, and the truth is (1 - KEPT) times the difference of the means. Two more kinds are shown without a goal, since what
-can be known is coarse there: rare (Beta(.1, 3), mean .03) and solved (Beta(20, 1), mean .95).
+can be known is coarse there: rare (Beta(.1, 3), mean .03) and solved (Beta(20, 1), mean .95). Two suites have tasks
+of fixed sizes: the six of the paper for a model that hardly ever solves AIME, and four tasks, two of them rare.
 
 The functions called are the ones that are shipped. Goal: 93 to 97 % from 200 problems on; 15, 30 and 100 are shown as
 they are. `width` is the mean width in points. For paired intervals `ratio` is their width over that of Newcombe's
@@ -24,7 +25,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+from difficulties import BETAS, KEPT, SAMPLES, SUITES, Counts, gap, mean_of, solved, solved_twice
 from sides import options, seconds, tell
 
 from oneshot.measure.pass_at_k import pass_curve
@@ -33,43 +34,11 @@ from oneshot.measure.statistics import Interval, bonett_price, macro_average, ma
 
 PROBLEMS = (15, 30, 100, 200, 500)
 REPEATS, FROM, LOW, HIGH = 2_000, 200, 0.93, 0.97
-SAMPLES, TRIES, KEPT = 8, 4, 0.6
-"""Responses a problem; the k of pass@k; how often a problem has the same rate for both models."""
+TRIES = 4
+"""The k of pass@k."""
 EDGES = ("rare", "solved")
-BETAS = {"hard": (0.25, 1.4), "mixed": (0.3, 0.5), "easy": (2.0, 1.0), "rare": (0.1, 3.0), "solved": (20.0, 1.0)}
 SIX = ("mixed", "hard", "hard", "mixed", "hard", "easy")
 """The six tasks of a macro average."""
-Rates = npt.NDArray[np.float64]
-Counts = npt.NDArray[np.int64]
-
-
-def mean_of(kind: str) -> float:
-    """The mean rate of a difficulty."""
-    a, b = BETAS[kind]
-    return a / (a + b)
-
-
-def solved(rng: np.random.Generator, kind: str, n: int, samples: int) -> Counts:
-    """[n]: right responses to each problem."""
-    return rng.binomial(samples, rng.beta(*BETAS[kind], n))
-
-
-def solved_twice(rng: np.random.Generator, kinds: tuple[str, str], n: int, samples: int) -> tuple[Counts, Counts]:
-    """[n], [n]: right responses of two models to the same problems.
-
-    A kept rate is drawn from the first distribution with chance 1/2, else from the second, and is both models': so
-    kept problems add nothing to the true difference.
-    """
-    first, second = rng.beta(*BETAS[kinds[0]], n), rng.beta(*BETAS[kinds[1]], n)
-    kept, either = rng.random(n) < KEPT, rng.random(n) < 0.5
-    common = np.where(either, first, second)
-    before, after = np.where(kept, common, first), np.where(kept, common, second)
-    return rng.binomial(samples, before), rng.binomial(samples, after)
-
-
-def gap(kinds: tuple[str, str]) -> float:
-    """The true difference of a pair."""
-    return (1 - KEPT) * (mean_of(kinds[1]) - mean_of(kinds[0]))
 
 
 def share(counts: Counts, samples: int) -> Interval:
@@ -145,6 +114,18 @@ def six(samples: int) -> Case:
     return Case(interval=name, kinds="six kinds", truth=float(np.mean([mean_of(kind) for kind in SIX])), draw=draw)
 
 
+def suite(name: str) -> Case:
+    """The mean of the tasks of a suite of `SUITES`."""
+    tasks = SUITES[name]
+
+    def draw(rng: np.random.Generator, n: int) -> tuple[Interval, float]:
+        assert n == sum(size for size, _, _ in tasks), n
+        return macro_mean([share(solved(rng, kind, size, k), k) for size, k, kind in tasks]), math.nan
+
+    truth = float(np.mean([mean_of(kind) for _, _, kind in tasks]))
+    return Case(interval="mean of a suite: Wilson, n_eff", kinds=name, truth=truth, draw=draw)
+
+
 def six_pairs(samples: int) -> Case:
     """The mean of six paired differences: every task gets one step easier."""
     easier = {"hard": "mixed", "mixed": "easy", "easy": "easy"}
@@ -167,6 +148,11 @@ def cases() -> list[Case]:
         *(six(samples) for samples in (1, SAMPLES)),
         *(six_pairs(samples) for samples in (1, SAMPLES)),
     ]
+
+
+def shaped() -> list[tuple[Case, int]]:
+    """The suites, with their problems in all."""
+    return [(suite(name), sum(size for size, _, _ in tasks)) for name, tasks in SUITES.items()]
 
 
 def measure(case: Case, n: int, repeats: int) -> dict[str, Any]:
@@ -198,9 +184,11 @@ def show(rows: Sequence[dict[str, Any]]) -> str:
         f"{row['coverage']:7.1%}{'!' if not good(row) else '*' if has_goal(row) else ' '}" for row in rows
     )
     last = rows[-1]
+    if len(rows) == 1:
+        coverage += f" of {last['problems']} problems"
     ratio = f"{last['ratio']:7.2f}" if "ratio" in last else " " * 7
     return (
-        f"{last['interval']:50} {last['kinds']:14} {last['truth']:6.3f} {coverage} {100 * last['width']:7.1f} {ratio}"
+        f"{last['interval']:50} {last['kinds']:16} {last['truth']:6.3f} {coverage} {100 * last['width']:7.1f} {ratio}"
     )
 
 
@@ -212,6 +200,7 @@ def main() -> None:
 
     def work() -> None:
         table.extend([measure(case, n, repeats) for n in problems] for case in cases())
+        table.extend([measure(case, n, repeats)] for case, n in shaped())
 
     spent = seconds(work)
     rows = [row for line in table for row in line]
@@ -220,7 +209,7 @@ def main() -> None:
     if not given.json:
         print(f"{repeats:,} repetitions each, {spent:.0f} s; width and ratio are those of {problems[-1]} problems")
         heads = " ".join(f"{n:>7} " for n in problems)
-        print(f"{'interval':50} {'kinds':14} {'truth':>6} {heads} {'width':>7} {'ratio':>7}")
+        print(f"{'interval':50} {'kinds':16} {'truth':>6} {heads} {'width':>7} {'ratio':>7}")
         print("\n".join(map(show, table)))
         if not given.smoke:
             count = sum(map(has_goal, rows))

@@ -17,7 +17,7 @@ from math import factorial, prod
 from typing import Any
 
 from oneshot.measure.pairing import by_problem, matched, matched_problems, tally
-from oneshot.measure.repeated import mean_score
+from oneshot.measure.scores import accuracy, answered
 from oneshot.measure.statistics import LEVEL, Interval
 from oneshot.types import EvalRow
 
@@ -25,14 +25,13 @@ STATES = ("cut", "none", "wrong", "right")
 CLASSES = ("right", "a+b", "a-b", "axb", "a/b", "operand", "other", "none")
 
 
-def found(row: EvalRow) -> bool:
-    """An answer was found in the response."""
-    return row.correct or row.extracted is not None
+found = answered
+"""An answer was found in the response: one definition everywhere."""
 
 
 def finished(row: EvalRow) -> bool:
     """An answer was found and the response was not cut; a right answer in a cut response counts as finished."""
-    return row.correct or (row.extracted is not None and not row.cut)
+    return row.correct or (found(row) and not row.cut)
 
 
 def right_operation(row: EvalRow) -> bool:
@@ -60,7 +59,7 @@ def outcome(row: EvalRow) -> str:
         return "right"
     if row.cut:
         return "cut"
-    return "wrong" if row.extracted is not None else "none"
+    return "wrong" if found(row) else "none"
 
 
 def outcome_states(rows: Sequence[EvalRow]) -> dict[str, Any]:
@@ -84,9 +83,7 @@ def share(rows: Sequence[EvalRow], has: Callable[[EvalRow], bool], level: float 
 
     With one sample a problem this is Wilson's interval; n is the number of problems.
     """
-    problems = by_problem(rows).values()
-    samples = len(problems) / sum(1 / len(found) for found in problems) if problems else 1
-    return mean_score([sum(map(has, found)) / len(found) for found in problems], samples, level)
+    return accuracy(by_problem(rows), has, level)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,7 +24,7 @@ from oneshot.measure.decompose import (
 )
 from oneshot.measure.differences import badge, repeated, single
 from oneshot.measure.grades import Grade, at_training_limit, is_right, strict_box
-from oneshot.measure.pairing import matched, matched_problems
+from oneshot.measure.pairing import clusters_of, matched, matched_problems
 from oneshot.measure.statistics import LEVEL, Interval, macro_average
 from oneshot.types import EvalRow
 
@@ -61,7 +61,7 @@ class Paired:
     """The interval of `method`. Bonett-Price's centre is the estimate shrunk by n/(n+2)."""
     ci_high: float
     n: int
-    """Problems."""
+    """Problems, copies of one counted each."""
     base: float
     """Accuracy before, the mean over problems."""
     trained: float
@@ -74,9 +74,9 @@ class Paired:
     badge: str
     """`supported`, `harmed` or `inconclusive`, for this run: other training seeds are not in the interval."""
     detectable: float
-    """The smallest true |difference| that a comparison like this finds with 80 % power."""
+    """The smallest true |difference| that a comparison like this claims with 80 % power."""
     samples: int = 1
-    """The most samples a problem has on either side."""
+    """The most samples a problem has on either side, in one run."""
     method: str = "bonett-price"
     """`bonett-price`, the t interval of `paired_scores`, or `macro average of K`."""
     se: float = 0.0
@@ -88,26 +88,44 @@ class Paired:
 
 
 def paired(
-    base_rows: Sequence[EvalRow], trained_rows: Sequence[EvalRow], *, right: Grade = is_right, level: float = LEVEL
+    base_rows: Sequence[EvalRow],
+    trained_rows: Sequence[EvalRow],
+    *,
+    right: Grade = is_right,
+    level: float = LEVEL,
+    samples: int = 0,
+    claims: int = 1,
 ) -> Paired:
     """The paired difference over all rows; `right` says what counts. Errors as `matched_problems` (`UsageError` E103).
 
     One sample a problem on both sides: Bonett-Price and exact McNemar. Any other numbers, also unequal ones: the t
-    interval and the sign-flip p of the differences between each problem's two means.
+    interval and the sign-flip p of the differences between each problem's two means. So, too, where problems are copies
+    of each other (`pairing.cluster_of`): then the clusters are what is independent.
+
+    Args:
+        base_rows: before.
+        trained_rows: after.
+        right: what counts.
+        level: of the interval.
+        samples: where the rows are those of several runs, the samples a problem has in one of them. Several runs may
+            all repeat one another, so they make an interval no narrower than one run's limits allow: with one sample a
+            run and every mean 0 or 1 the runs are as one. 0: the rows are one run's.
+        claims: how many this is one of, for the detectable difference.
     """
-    pairs = [
-        ([right(row) for row in before], [right(row) for row in after])
-        for before, after in matched_problems(base_rows, trained_rows)
-    ]
-    samples = max(len(grades) for pair in pairs for grades in pair)
+    problems = matched_problems(base_rows, trained_rows)
+    clusters = clusters_of(before for before, _ in problems)
+    pairs = [([right(row) for row in before], [right(row) for row in after]) for before, after in problems]
+    numbers = [len(grades) for pair in pairs for grades in pair]
+    most, least = (samples, min(samples, *numbers)) if samples else (max(numbers), min(numbers))
     means = [(sum(before) / len(before), sum(after) / len(after)) for before, after in pairs]
     n = len(means)
     gained, lost = (sum((after > before, before > after)[i] for before, after in means) for i in (0, 1))
-    if samples == 1:
-        found = single(gained, lost, n, level)
+    copies = len(set(clusters)) < n
+    if most == 1 and not copies and all(mean in (0, 1) for pair in means for mean in pair):
+        found = single(gained, lost, n, level, claims=claims)
     else:
-        least = min(len(grades) for pair in pairs for grades in pair)
-        found = repeated([after - before for before, after in means], least, level)
+        changes = [after - before for before, after in means]
+        found = repeated(changes, least, level, clusters if copies else None, claims=claims)
     interval = found.interval
     return Paired(
         estimate=interval.estimate,
@@ -121,7 +139,7 @@ def paired(
         p_value=found.p_value,
         badge=badge(interval.low, interval.high),
         detectable=found.detectable,
-        samples=samples,
+        samples=most,
         method=interval.method,
         se=interval.se,
     )
@@ -134,6 +152,7 @@ def ladder(
     *,
     right: Grade = is_right,
     level: float = LEVEL,
+    samples: int = 0,
 ) -> dict[str, Paired]:
     """`paired` on the rows of each rung, in the order of `rungs`; a rung with no problem was not tested and is absent.
 
@@ -144,7 +163,7 @@ def ladder(
     for name, belongs in rungs.items():
         before, after = [row for row in base if belongs(row)], [row for row in trained if belongs(row)]
         if before or after:
-            table[name] = paired(before, after, right=right, level=level)
+            table[name] = paired(before, after, right=right, level=level, samples=samples)
     return table
 
 
@@ -158,7 +177,12 @@ def by_rung(names: Iterable[str]) -> dict[str, Grade]:
 
 
 def by_category(
-    base: Sequence[EvalRow], trained: Sequence[EvalRow], *, right: Grade = is_right, level: float = LEVEL
+    base: Sequence[EvalRow],
+    trained: Sequence[EvalRow],
+    *,
+    right: Grade = is_right,
+    level: float = LEVEL,
+    samples: int = 0,
 ) -> dict[str, Paired]:
     """`paired` for each category, by name."""
 
@@ -166,7 +190,8 @@ def by_category(
         return lambda row: row.category == category
 
     categories = sorted({row.category for row in base})
-    return ladder(base, trained, {category: of(category) for category in categories}, right=right, level=level)
+    rungs = {category: of(category) for category in categories}
+    return ladder(base, trained, rungs, right=right, level=level, samples=samples)
 
 
 def overall(

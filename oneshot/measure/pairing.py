@@ -21,6 +21,22 @@ def by_problem(rows: Sequence[EvalRow]) -> dict[str, list[EvalRow]]:
     return {key: sorted(found, key=lambda row: row.sample) for key, found in table.items()}
 
 
+def cluster_of(row: EvalRow) -> Hashable:
+    """What a problem shares with its copies: the `cluster` of its meta if given, else its text and reference answer.
+
+    White space in the text does not count. A row without a text (grades kept alone) stands for itself.
+    """
+    if "cluster" in row.meta:
+        return "given", str(row.meta["cluster"])
+    text = " ".join(row.prompt.split())
+    return ("text", text, row.answer.strip()) if text else ("id", row.id)
+
+
+def clusters_of(problems: Iterable[Sequence[EvalRow]]) -> list[Hashable]:
+    """The cluster of every problem, given its responses; as many different ones as problems where none is a copy."""
+    return [cluster_of(rows[0]) for rows in problems]
+
+
 def matched_problems(base: Sequence[EvalRow], trained: Sequence[EvalRow]) -> list[tuple[list[EvalRow], list[EvalRow]]]:
     """The responses of two evaluations to each problem, in the order of `base`; any number of samples on each side.
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Hashable, Sequence
+from fractions import Fraction
 from functools import lru_cache
 from itertools import combinations
 
@@ -45,7 +47,12 @@ def pass_at_k(n: int, c: int, k: int) -> float:
     return 1 - missed
 
 
-def pass_curve(counts: Sequence[tuple[int, int]], ks: Sequence[int], level: float = LEVEL) -> dict[int, Interval]:
+def pass_curve(
+    counts: Sequence[tuple[int, int]],
+    ks: Sequence[int],
+    level: float = LEVEL,
+    clusters: Sequence[Hashable] | None = None,
+) -> dict[int, Interval]:
     """pass@k for every k: the mean over problems of `pass_at_k`, with an interval over problems.
 
     The interval is `mean_score`'s: n/k samples a problem, since n responses hold n/k sets of k that share none. With
@@ -55,18 +62,22 @@ def pass_curve(counts: Sequence[tuple[int, int]], ks: Sequence[int], level: floa
         counts: (responses n, right ones c) of every problem; n may differ.
         ks: which k.
         level: of the intervals.
+        clusters: the cluster of every problem, as in `mean_score`.
 
     Raises:
         UsageError: E103 a k that is larger than a problem's n.
     """
-    return {
-        k: mean_score([pass_at_k(n, c, k) for n, c in counts], harmonic([n for n, _ in counts]) / k, level) for k in ks
-    }
+    samples = harmonic([n for n, _ in counts])
+    return {k: mean_score([pass_at_k(n, c, k) for n, c in counts], samples / k, level, clusters) for k in ks}
 
 
 def harmonic(counts: Sequence[int]) -> float:
-    """The harmonic mean, by which unequal numbers of samples enter the variance of a mean; 0 of nothing."""
-    return len(counts) / math.fsum(1 / n for n in counts) if counts else 0.0
+    """The harmonic mean, by which unequal numbers of samples enter the variance of a mean; 0 of nothing.
+
+    In whole numbers: equal counts give that count, not a number next to it.
+    """
+    sizes = Counter(counts)
+    return float(len(counts) / sum(Fraction(many, n) for n, many in sizes.items())) if counts else 0.0
 
 
 def ladder(n: int) -> list[int]:
@@ -168,6 +179,7 @@ def majority_curve(
     same: Same | None = None,
     seed: int = 0,
     level: float = LEVEL,
+    clusters: Sequence[Hashable] | None = None,
 ) -> dict[int, Interval]:
     """maj@k over problems, each (answers, grades), with the intervals of `pass_curve`. Errors as `majorities`.
 
@@ -175,4 +187,4 @@ def majority_curve(
     """
     each = [majorities(answers, right, ks, same, (seed, place)) for place, (answers, right) in enumerate(problems)]
     samples = harmonic([len(answers) for answers, _ in problems])
-    return {k: mean_score([values[k] for values in each], samples / k, level) for k in ks}
+    return {k: mean_score([values[k] for values in each], samples / k, level, clusters) for k in ks}

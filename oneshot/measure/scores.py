@@ -13,10 +13,11 @@ from typing import Any
 
 from oneshot.errors import UsageError
 from oneshot.measure import grades
-from oneshot.measure.pairing import by_problem
+from oneshot.measure.detection import detectable_apart
+from oneshot.measure.pairing import by_problem, clusters_of
 from oneshot.measure.pass_at_k import Same, harmonic, ladder, majority_curve, pass_curve
 from oneshot.measure.repeated import mean_score
-from oneshot.measure.statistics import Interval, normal_quantile, two_sided
+from oneshot.measure.statistics import LEVEL, Interval
 from oneshot.measure.tails import repeated_tail, run_on
 from oneshot.rewards.extract import boxed_answer
 from oneshot.types import EvalRow
@@ -29,8 +30,11 @@ Problems = Mapping[str, Sequence[EvalRow]]
 
 
 def answered(row: EvalRow) -> bool:
-    """Whether an answer was found; a user's function need not say which, that it gave a score is enough."""
-    return row.extracted is not None or "score" in row.meta
+    """Whether an answer was found; a user's function need not say which, that it gave a score is enough.
+
+    What is right was found in any case.
+    """
+    return row.correct or row.extracted is not None or "score" in row.meta
 
 
 OTHER_GRADES: Mapping[str, tuple[str, grades.Grade]] = {
@@ -41,10 +45,14 @@ OTHER_GRADES: Mapping[str, tuple[str, grades.Grade]] = {
 """Further accuracies of the same responses: the key of `meta` that holds the grade, and what reads it."""
 
 
-def accuracy(problems: Problems, right: grades.Grade = grades.is_right) -> Interval:
-    """avg@k over problems: the mean of each problem's share of right responses (`repeated.mean_score`)."""
+def accuracy(problems: Problems, right: grades.Grade = grades.is_right, level: float = LEVEL) -> Interval:
+    """avg@k over problems: the mean of each problem's share of right responses (`repeated.mean_score`).
+
+    Copies of a problem (`pairing.cluster_of`) are one cluster of the interval, whose n counts them once.
+    """
     shares = [sum(map(right, rows)) / len(rows) for rows in problems.values()]
-    return mean_score(shares, harmonic([len(rows) for rows in problems.values()]))
+    samples = harmonic([len(rows) for rows in problems.values()])
+    return mean_score(shares, samples, level, clusters_of(problems.values()))
 
 
 def summary(
@@ -80,6 +88,7 @@ def summary(
         "correct": sum(row.correct for row in rows),
         "responses": len(rows),
         "n": len(problems),
+        **({} if found.n == len(problems) else {"clusters": found.n}),
         "samples": counts[0],
         **({} if len(counts) == 1 else {"most_samples": counts[-1]}),
         **_bounds(found),
@@ -99,14 +108,13 @@ def summary(
 
 
 def detectable_unpaired(found: Interval) -> float:
-    """The smallest true difference that two independent evaluations like this one would show with 80 % power.
+    """The smallest true difference that a paired comparison with this model claims with 80 % power, or more than that.
 
-    (z_.975 + z_.80) sqrt(2) SE for the same accuracy on *other* problems; the SE is the interval's half width over z,
-    which is never 0. At most 1. Paired on the same problems it is smaller; how much is known once both are measured.
+    `detection.detectable_apart` at this accuracy: a second model whose right answers agree with this one's by chance
+    alone, one 0/1 number a problem. Models that agree more, and several responses that differ, need no larger one; how
+    much smaller is known once both are measured. 1 where so few problems can give no claim.
     """
-    z = two_sided(found.level)
-    se = (found.high - found.low) / 2 / z
-    return min(1.0, (z + normal_quantile(0.8)) * math.sqrt(2) * se)
+    return detectable_apart(found.estimate, found.n, found.level)
 
 
 def statuses(rows: Sequence[EvalRow]) -> dict[str, int]:
@@ -130,12 +138,13 @@ def _curves(
     """pass@k, and maj@k unless a right response has no extracted answer that could vote (a user's function)."""
     every = list(range(1, fewest + 1)) if fewest <= WHOLE_CURVE else ladder(fewest)
     counts = [(len(rows), sum(row.correct for row in rows)) for rows in problems.values()]
-    passes = pass_curve(counts, every if ks is None else ks)
+    clusters = clusters_of(problems.values())
+    passes = pass_curve(counts, every if ks is None else ks, clusters=clusters)
     votes: Mapping[int, Interval] = {}
     voters = all(row.extracted is not None or not row.correct for rows in problems.values() for row in rows)
     if fewest > 1 and voters:
         ballots = [([row.extracted for row in rows], [row.correct for row in rows]) for rows in problems.values()]
-        votes = majority_curve(ballots, ladder(fewest) if ks is None else ks, same, seed)
+        votes = majority_curve(ballots, ladder(fewest) if ks is None else ks, same, seed, clusters=clusters)
     return {"pass_at_k": _curve(passes), "maj_at_k": _curve(votes)}
 
 
@@ -146,8 +155,8 @@ def _curve(intervals: Mapping[int, Interval]) -> dict[str, Any]:
     }
 
 
-def _shares(rows: Sequence[EvalRow]) -> dict[str, float]:
-    """Shares of all responses, and their lengths in tokens."""
+def _shares(rows: Sequence[EvalRow]) -> dict[str, float | None]:
+    """Shares of all responses, and their lengths in tokens; `boxed` is None unless every response has that grade."""
     tokens = [row.tokens for row in rows]
     kinds: dict[str, grades.Grade] = {
         "found": answered,
@@ -158,7 +167,9 @@ def _shares(rows: Sequence[EvalRow]) -> dict[str, float]:
         "repeated": lambda row: bool(row.meta["repeated"] if "repeated" in row.meta else repeated_tail(row.response)),
         "run_on": lambda row: run_on(row.response),
     }
-    shares = {name: sum(map(holds, rows)) / len(rows) for name, holds in kinds.items()}
+    shares: dict[str, float | None] = {name: sum(map(holds, rows)) / len(rows) for name, holds in kinds.items()}
+    if not grades.recorded(rows, "boxed"):
+        shares["boxed"] = None
     return {**shares, "mean_tokens": math.fsum(tokens) / len(rows), "median_tokens": float(median(tokens))}
 
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any
 
+from oneshot.measure.detection import detectable as detectable
+from oneshot.measure.detection import detectable_mean as detectable_mean
 from oneshot.measure.student import t_quantile as t_quantile
 
 LEVEL = 0.95
@@ -25,7 +27,7 @@ class Interval:
     low: float
     high: float
     n: int
-    """Problems (or samples) behind it."""
+    """Problems (or samples) behind it; copies of one problem count once."""
     method: str
     level: float = LEVEL
     se: float = math.nan
@@ -138,17 +140,20 @@ def macro_mean(means: Sequence[Interval], level: float = LEVEL) -> Interval:
 
     The interval is Wilson's with n_eff = M(1-M)/SE^2 about the mean M, as for one task (`repeated.mean_score`), so it
     keeps to [0, 1] and leans towards 1/2. The t quantile has the degrees of freedom of Welch and Satterthwaite, rounded
-    down. Where every task is at 0 or 1 the SE is 0 and tells nothing: n_eff is then K^2/(sum 1/n_k). Departure from
-    M +- z SE: that covers too little where few problems are solved (docs/statistics.md). One mean is returned as it is.
+    down. One mean is returned as it is; each must have a problem.
+
+    Departures: M +- z SE covers too little where few problems are solved (docs/statistics.md). A task's SE is at least
+    that of one right problem among n + 2, since 0 of n is not known to be 0, and 1/2 for one problem. n_eff is at least
+    K times the smallest n: no shares of tasks of so many problems can spread the mean more than that allows.
     """
-    assert means and all(math.isfinite(item.se) for item in means), means
+    assert means and all(item.n > 0 for item in means), means
     if len(means) == 1:
         return means[0]
     count = len(means)
     mean = math.fsum(item.estimate for item in means) / count
-    squares = [item.se**2 for item in means]
+    squares = [_error(item) ** 2 for item in means]
     se = math.sqrt(math.fsum(squares)) / count
-    n_eff = mean * (1 - mean) / se**2 if se else count**2 / math.fsum(1 / item.n for item in means)
+    n_eff = max(count * min(item.n for item in means), mean * (1 - mean) / se**2)
     low, high = score_bounds(mean, n_eff, t_quantile((1 + level) / 2, _welch(squares, [item.n for item in means])))
     return Interval(
         estimate=mean,
@@ -161,29 +166,15 @@ def macro_mean(means: Sequence[Interval], level: float = LEVEL) -> Interval:
     )
 
 
+def _error(mean: Interval) -> float:
+    """A task's SE as `macro_mean` takes it; of one response a problem where the interval has none."""
+    if mean.n == 1:
+        return 0.5
+    own = mean.se if math.isfinite(mean.se) else math.sqrt(mean.estimate * (1 - mean.estimate) / mean.n)
+    return max(own, math.sqrt((mean.n + 1) / (mean.n + 2) ** 3))
+
+
 def _welch(squares: Sequence[float], problems: Sequence[int]) -> int:
     """Degrees of freedom of a sum of squared standard errors, each with its problems less one; at least 1."""
     fourths = math.fsum(square**2 / max(n - 1, 1) for square, n in zip(squares, problems, strict=True))
-    return max(1, int(math.fsum(squares) ** 2 / fourths + 1e-9)) if fourths else max(1, sum(problems) - len(problems))
-
-
-def detectable_mean(se: float, n: int, level: float = LEVEL, power: float = 0.8) -> float:
-    """The smallest true |difference| that a t interval with this SE over n problems finds with the given power.
-
-    (t_level + t_power) SE, both quantiles with n - 1 degrees of freedom; never above 1, and 1 for one problem.
-    """
-    if n < 2:
-        return 1.0
-    return min(1.0, (t_quantile((1 + level) / 2, n - 1) + t_quantile(power, n - 1)) * se)
-
-
-def detectable(b: int, c: int, n: int, level: float = LEVEL, power: float = 0.8) -> float:
-    """The smallest true |difference| that a paired comparison like this one would find with the given power.
-
-    Solves d = (z_level + z_power) sqrt((s - d^2)/(n + 2)) for d, where s = (b + c + 2)/(n + 2) is the share of problems
-    that flip: d = Z sqrt(s/(n + 2 + Z^2)), Z = z_level + z_power. Normal approximation; never above 1.
-    """
-    assert n > 0 and min(b, c) >= 0 and b + c <= n, (b, c, n)
-    reach = two_sided(level) + normal_quantile(power)
-    flips = (b + c + 2) / (n + 2)
-    return min(1.0, reach * math.sqrt(flips / (n + 2 + reach**2)))
+    return max(1, int(math.fsum(squares) ** 2 / fourths + 1e-9))

@@ -13,7 +13,7 @@ from typing import Any
 from oneshot.errors import OneshotError
 from oneshot.measure import gains
 from oneshot.measure.pairing import by_problem
-from oneshot.measure.scores import accuracy
+from oneshot.measure.scores import accuracy, answered
 from oneshot.measure.statistics import Interval
 from oneshot.record import RunFolder
 from oneshot.types import EvalRow
@@ -203,7 +203,7 @@ def _computed(facts: Facts) -> dict[str, Any]:
         "paired": gains.paired(first_base, first_trained).as_dict(),
         "decomposition": gains.decomposition(first_base, first_trained).as_dict(),
         "transitions": gains.transitions(first_base, first_trained),
-        "found": {name: gains.share(rows, lambda r: r.extracted is not None).estimate for name, rows in _two(facts)},
+        "found": {name: gains.share(rows, answered).estimate for name, rows in _two(facts)},
         "cut": {name: gains.share(rows, lambda r: r.cut).estimate for name, rows in _two(facts)},
     }
     if any("answer_class" in row.meta for row in base):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from oneshot.measure import gains
+from oneshot.measure.scores import answered
 from oneshot.report.gather import Facts
 from oneshot.report.sections import named, own_scope
 from oneshot.report.text import number, percent, points
@@ -20,7 +21,7 @@ def counting(facts: Facts) -> tuple[str, list[str], list[list[str]]]:
         ("Right, as this run grades", gains.is_right, "id"),
         ("Right, only a complete \\boxed{} counts", gains.strict_box, "boxed"),
         (f"Right, same outputs cut at {limit} tokens (training limit)", gains.at_training_limit, "correct_short"),
-        ("An answer was found", lambda row: row.extracted is not None, "id"),
+        ("An answer was found", answered, "id"),
         ("Cut at the evaluation’s limit", lambda row: row.cut, "id"),
     ]
     parts: list[tuple[str, Sequence[EvalRow]]] = []

@@ -13,11 +13,14 @@ from typing import Any
 from oneshot._store import files
 from oneshot.config.request import Request
 from oneshot.errors import UsageError
-from oneshot.stages import compare_text
+from oneshot.stages import compare_format, compare_seeds, compare_text
+from oneshot.stages.compare_averages import averages
+from oneshot.stages.compare_gains import Table
 from oneshot.stages.compare_match import Matched, matched_tasks
-from oneshot.stages.compare_numbers import Line, adjusted, averages, line_of
+from oneshot.stages.compare_models import BASE, Arm, Model
+from oneshot.stages.compare_numbers import Line, adjusted, line_of
 from oneshot.stages.compare_origin import origin
-from oneshot.stages.compare_refs import Arm, Model, arms_of, find
+from oneshot.stages.compare_refs import arms_of, find
 from oneshot.stages.display import printable
 from oneshot.stages.selection_table import show
 
@@ -39,11 +42,10 @@ def main(request: Request) -> int:
     notes += [
         f"{task.name}: a checkpoint or a prompt was chosen by it, so it is no test." for task in matched if task.dev
     ]
-    of_tasks = [line_of(task) for task in matched]
-    lines = adjusted([*of_tasks, *averages(of_tasks, _suites())])
-    origins = {
-        (task.name, arm.letter): origin(task, arms, arm, format_only, notes) for task in matched for arm in arms[1:]
-    }
+    if format_only is not None:
+        _check_format(format_only, arms, matched, notes)
+    lines = _lines(arms, matched)
+    origins = _origins(arms, matched, lines, format_only, notes)
     notes = list(dict.fromkeys(notes))
     if request.json:
         print(files.dumps(told(arms, matched, lines, origins, notes, format_only)))
@@ -66,6 +68,50 @@ def _suites() -> Mapping[str, Sequence[str]]:
     from oneshot.data.tasks.suites import SUITES
 
     return SUITES
+
+
+def _check_format(model: Model, arms: Sequence[Arm], matched: Sequence[Matched], notes: list[str]) -> None:
+    """Refuse a run of `--format-only` that is none (E103); beside a control that was trained it is not used."""
+    control = arms[0]
+    if any(one.checkpoint != BASE for one in control.models):
+        notes.append(f"--format-only is used where A is a base model, and it is {control.models[0].name}.")
+    else:
+        compare_format.check(model, arms, matched[0].arms[control.letter][0], notes)
+
+
+def _lines(arms: Sequence[Arm], matched: Sequence[Matched]) -> list[Line]:
+    """Every task, then the averages, with Holm's p over all their claims."""
+    doubts = [{arm.letter: compare_seeds.doubt(arms[0], arm, task.arms) for arm in arms[1:]} for task in matched]
+
+    def made(claims: int) -> list[Line]:
+        of_tasks = [line_of(task, why, claims) for task, why in zip(matched, doubts, strict=True)]
+        return [*of_tasks, *averages(of_tasks, _suites(), claims)]
+
+    found = made(1)
+    claims = sum(len(line.claims) for line in found)  # known only now; the detectable differences depend on it
+    return adjusted(found if claims == 1 else made(claims))
+
+
+def _origins(
+    arms: Sequence[Arm],
+    matched: Sequence[Matched],
+    lines: Sequence[Line],
+    format_only: Model | None,
+    notes: list[str],
+) -> dict[tuple[str, str], dict[str, Any]]:
+    """(task, letter) -> where the difference comes from, with the gains of the whole comparison."""
+    table = Table(arms=arms, format_only=format_only, notes=notes)
+    for task, line in zip(matched, lines, strict=False):  # averages follow
+        table.add(task, line)
+    gains = table.adjusted()
+    return {
+        (task.name, arm.letter): {
+            **origin(task, arms[0], arm, notes),
+            "gains": {name: gain.as_dict() for name, gain in gains.get((task.name, arm.letter), {}).items()},
+        }
+        for task in matched
+        for arm in arms[1:]
+    }
 
 
 def told(
@@ -113,7 +159,7 @@ def text(
     by_name = {line.name: line for line in lines}
     runs = max(len(arm.models) for arm in arms)
     out = [*compare_text.named(arms), "", *compare_text.table(lines, arms), "", *compare_text.sizes(lines)]
-    out += compare_text.reading(sum(len(line.claims) for line in lines), runs)
+    out += [*compare_text.reading(sum(len(line.claims) for line in lines), runs), *compare_text.said(lines, arms)]
     for task in matched:
         for arm in arms[1:]:
             claim = by_name[task.name].claims[arm.letter]

@@ -8,7 +8,9 @@ from typing import Any
 
 from oneshot.errors import UsageError
 from oneshot.registry import nearest
-from oneshot.stages.compare_refs import Arm, Evaluation, Model, again, is_dev, stem
+from oneshot.stages.averages import stem
+from oneshot.stages.compare_dev import MOST, DevSets
+from oneshot.stages.compare_models import Arm, Evaluation, Model, again
 
 PROMPT_KEYS = ("prompt", "suffix", "system")
 """What another way of asking (`base+icl`) changes on purpose."""
@@ -17,6 +19,8 @@ KEYS = (
     *PROMPT_KEYS,
 )  # fmt: skip
 """Entries of a protocol that must be equal. Seeds need not be, and a model, its weights and its time are not."""
+NEEDED = ("prompt", "grader_version", "data")
+"""What every evaluation should record; what neither of two records cannot be compared either."""
 DATA_KEYS = ("digest", "limit")
 """The same of `protocol.data`."""
 WORDS: Mapping[str, str] = {
@@ -58,14 +62,15 @@ def matched_tasks(
     """
     models = [model for arm in arms for model in arm.models]
     notes: list[str] = []
+    dev = DevSets()
     if tasks:
         chosen = [_asked_for(task, models, allow_different) for task in dict.fromkeys(tasks)]
     else:
-        chosen = _in_common(models, allow_different, notes)
-    return [_read(arms, names, allow_different, notes) for names in chosen], notes
+        chosen = _in_common(models, allow_different, notes, dev)
+    return [_read(arms, names, allow_different, notes, dev) for names in chosen], notes
 
 
-def _in_common(models: Sequence[Model], allow_different: bool, notes: list[str]) -> list[list[str]]:
+def _in_common(models: Sequence[Model], allow_different: bool, notes: list[str], dev: DevSets) -> list[list[str]]:
     """For each task that all have its name in each model's folder."""
     there = [model.tasks() for model in models]
     same = [task for task in there[0] if all(task in tasks for tasks in there)]
@@ -81,15 +86,16 @@ def _in_common(models: Sequence[Model], allow_different: bool, notes: list[str])
         ]
     if not chosen:
         raise _nothing_in_common(models, there)
-    tested = [names for names in chosen if not _chose(models, names)]
+    tested = [names for names in chosen if _chosen(models, names, dev) < MOST]
     if tested and len(tested) < len(chosen):
         left = ", ".join(sorted(names[0] for names in chosen if names not in tested))
         notes.append(f"{left}: a checkpoint or a prompt was chosen by it, so it is left out; --tasks shows it.")
     return tested or chosen
 
 
-def _chose(models: Sequence[Model], names: Sequence[str]) -> bool:
-    return any(is_dev(model.store, name) for model, name in zip(models, names, strict=True))
+def _chosen(models: Sequence[Model], names: Sequence[str], dev: DevSets) -> float:
+    """The share of the problems by which something was chosen, for the model of which it is largest."""
+    return max(dev.share(model.store, name) for model, name in zip(models, names, strict=True))
 
 
 def _nothing_in_common(models: Sequence[Model], there: Sequence[Sequence[str]]) -> UsageError:
@@ -129,7 +135,7 @@ def _asked_for(task: str, models: Sequence[Model], allow_different: bool) -> lis
     return names
 
 
-def _read(arms: Sequence[Arm], names: Sequence[str], allow_different: bool, notes: list[str]) -> Matched:
+def _read(arms: Sequence[Arm], names: Sequence[str], allow_different: bool, notes: list[str], dev: DevSets) -> Matched:
     left = iter(names)
     found = {arm.letter: tuple(model.read(next(left)) for model in arm.models) for arm in arms}
     pairs = [(model, found[arm.letter][i], arm.letter) for arm in arms for i, model in enumerate(arm.models)]
@@ -147,8 +153,10 @@ def _read(arms: Sequence[Arm], names: Sequence[str], allow_different: bool, note
             notes.append(f"{name}: {', '.join(unknown)} not recorded by both of A and {letter}, so not compared.")
     if blind := sorted({letter for _, evaluation, letter in pairs if evaluation.results.get("cut", 0) is None}):
         notes.append(f"{name}: {' and '.join(blind)} does not say which responses were cut; none counts as cut.")
-    models = [model for model, _, _ in pairs]
-    return Matched(name=name, arms=found, different=differ, dev=_chose(models, names))
+    chosen = _chosen([model for model, _, _ in pairs], names, dev)
+    if 0 < chosen < MOST:
+        notes.append(f"{name}: {chosen:.0%} of its problems stand in a dev set by which a checkpoint was chosen.")
+    return Matched(name=name, arms=found, different=differ, dev=chosen >= MOST)
 
 
 def differences(first: Evaluation, second: Evaluation, *, varied: bool = False) -> Iterator[tuple[str, Any, Any]]:
@@ -167,9 +175,13 @@ def differences(first: Evaluation, second: Evaluation, *, varied: bool = False) 
 
 
 def _unrecorded(first: Evaluation, second: Evaluation) -> list[str]:
-    """What only one of them records; a user's function has a file's digest, ours have none."""
+    """What at least one of them should record and does not; a user's function has a file's digest, ours have none."""
     one, two = first.protocol, second.protocol
-    return [WORDS.get(key, key) for key in KEYS if (key in one) != (key in two) and key != "sha256"]
+    lacking = [key for key in KEYS if (key in one) != (key in two) and key != "sha256"]
+    lacking += [key for key in NEEDED if one.get(key) is None and two.get(key) is None]
+    if not (one.get("data") and two.get("data")):
+        lacking.append("data")
+    return [WORDS.get(key, key) for key in dict.fromkeys(lacking)]
 
 
 Side = tuple[Model, Evaluation]

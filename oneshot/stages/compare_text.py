@@ -6,17 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from oneshot.measure.decompose import STATES
-from oneshot.measure.reasoning import WORDS
+from oneshot.measure.differences import JUDGED, NO_ROOM, NOT_TESTED
+from oneshot.measure.reasoning import BEYOND, NEEDED, WORDS
 from oneshot.stages.compare_match import Matched
+from oneshot.stages.compare_models import Arm
 from oneshot.stages.compare_numbers import Claim, Line
-from oneshot.stages.compare_refs import Arm
 
 HEAD = (
     "", "model", "problems", "accuracy", "95 % interval", "difference", "95 % interval", "p", "Holm", "detectable",
     "claim",
 )  # fmt: skip
-
-JUDGED = ("supported", "harmed")
 
 
 def aligned(rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> list[str]:
@@ -56,7 +55,7 @@ def _over_seeds(claim: Claim) -> list[str]:
     assert claim.seeds is not None
     seeds = claim.seeds
     own = [points(seeds.estimate), _between(seeds.ci_low, seeds.ci_high), _p(seeds.p_value)]
-    return [*own, _p(claim.holm), "", claim.says]
+    return [*own, _p(claim.holm), f"{100 * seeds.detectable:.1f}", claim.says]
 
 
 def sizes(lines: Sequence[Line]) -> list[str]:
@@ -64,22 +63,55 @@ def sizes(lines: Sequence[Line]) -> list[str]:
     said = []
     for line in lines:
         if line.tasks:
-            said.append(f"{line.name}: the mean of {', '.join(line.tasks)}, each with the same weight")
+            none = "" if line.room else f"; {NO_ROOM} in {_roomless(line, lines)}, so in none of the mean"
+            said.append(f"{line.name}: the mean of {', '.join(line.tasks)}, each with the same weight{none}")
             continue
         numbers = sorted(set(line.samples.values()))
         samples = " and ".join(map(str, numbers)) + (" sample" if numbers == [1] else " samples") + " each"
         room = "" if line.room else (
-            f"; no room to measure: the interval of A contains {_percent(line.floor)}, which chance alone gives"
+            f"; {NO_ROOM}: the interval of A contains {_percent(line.floor)}, which chance alone gives"
         )  # fmt: skip
-        said.append(f"{line.name}: {line.n} problems, {samples}; one problem is {100 / line.n:.1f} points{room}")
+        few = "" if line.distinct == line.n else f" ({line.distinct} different ones)"
+        few += f" (the first {line.limit} of it)" if line.limit else ""
+        said.append(f"{line.name}: {line.n} problems{few}, {samples}; one problem is {100 / line.n:.1f} points{room}")
     return said
+
+
+def _roomless(average: Line, lines: Sequence[Line]) -> str:
+    return ", ".join(line.name for line in lines if line.name in average.tasks and not line.room)
+
+
+def said(lines: Sequence[Line], arms: Sequence[Arm]) -> list[str]:
+    """What the nulls of the table leave open, and why a claim was not tested."""
+    found = []
+    for line in lines:
+        for arm in arms[1:]:
+            claim, where = line.claims[arm.letter], f"{line.name}, {arm.label}"
+            if claim.excluded is not None:
+                found.append(f"{where}: {claim.says}; gains above {100 * claim.excluded:.1f} points are excluded")
+            elif claim.says == NOT_TESTED:
+                found.append(f"{where}: {claim.says}; {claim.scope}")
+            elif claim.says == NO_ROOM and line.room:
+                found.append(f"{where}: {claim.says}; {_guessed(line, lines, arms[0].letter, arm.letter)}")
+    return found
+
+
+def _guessed(line: Line, lines: Sequence[Line], control: str, arm: str) -> str:
+    """Why an arm has no room though its control can be told from chance."""
+    if line.tasks:
+        none = [one.name for one in lines if one.name in line.tasks and not one.claims[arm].room]
+        return f"there is none in {', '.join(none)}"
+    return (
+        f"{control} lies below what chance alone gives ({_percent(line.floor)}), and {arm} is not above it: stating "
+        "any answer does as much"
+    )
 
 
 def reading(claims: int, runs: int) -> list[str]:
     """What the columns say."""
     said = [
         "difference: points, arm minus A on the same problems. detectable: the smallest true difference that would be "
-        "found 4 times in 5.",
+        "claimed 4 times in 5.",
         f"Holm: p adjusted for the {claims} claims of this table." if claims > 1 else "Holm: one claim, so it is p.",
     ]
     if runs == 1:
@@ -126,7 +158,8 @@ def _gain(name: str, gain: Mapping[str, Any]) -> list[str]:
     which = "by" if name == "gain_format" else "against"
     against = f" {which} {WORDS[gain['against']]}" if gain["against"] in WORDS else ""
     missing = [f"    not measured: {', '.join(WORDS[m] for m in gain['missing'])}"] if gain["missing"] else []
-    return [f"  {name}: {_change(gain['paired'])}{against}: {gain['claim']}", *missing]
+    beyond = [f"    {BEYOND}; {NEEDED}"] if name == "gain_reasoning" else []
+    return [f"  {name}: {_change(gain['paired'])}{against}: {gain['claim']}", *missing, *beyond]
 
 
 def named(arms: Sequence[Arm]) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from oneshot.stages import best
 from oneshot.stages.display import printable
+from oneshot.stages.eval_claims import chosen_here, said
 
 WIDTH = 80
 PARTS = 12
@@ -23,7 +24,10 @@ def text(answer: Mapping[str, Any], ks: Sequence[int] = ()) -> str:
     means = [
         _macro(name, answer[key]) for key, name in (("macro_base", "base, mean"), ("macro", "mean")) if key in answer
     ]
+    if "paired" in answer.get("macro", {}):
+        means += difference("paired, mean of the tasks", answer["macro"]["paired"])
     blocks += [means] if means else []
+    blocks += [[answer["no_macro"]]] if "no_macro" in answer else []
     blocks += [[f"{name}: not measured ({error['code']})"] for name, error in answer.get("failed", {}).items()]
     return "\n\n".join("\n".join(line for part in block for line in _fitted(printable(part))) for block in blocks)
 
@@ -33,7 +37,8 @@ def _fitted(line: str) -> list[str]:
     if len(line) <= WIDTH:
         return [line]
     indent = line[: len(line) - len(line.lstrip())]
-    return textwrap.wrap(line, WIDTH, initial_indent=indent, subsequent_indent=f"{indent}    ", break_on_hyphens=False)
+    words = line.strip()
+    return textwrap.wrap(words, WIDTH, initial_indent=indent, subsequent_indent=f"{indent}    ", break_on_hyphens=False)
 
 
 def _task(name: str, told: Mapping[str, Any], ks: Sequence[int]) -> list[str]:
@@ -45,6 +50,11 @@ def _task(name: str, told: Mapping[str, Any], ks: Sequence[int]) -> list[str]:
     for label, each in shown.items():
         lines += [indent + line for line in _accuracy(label, each)]
     lines += _differences(told)
+    if chosen := told.get("chosen_by"):
+        lines.append(
+            f"  {chosen['checkpoint']} was chosen by {chosen['problems']} of these problems (dev set {chosen['dev']}): "
+            f"its value on them is too high{', and no gain is claimed' if chosen_here(told) else ''}"
+        )
     if "best_on_test" in told:
         lines.append(f"  {best.sentence(told['best_on_test'])}")
     lines += _shares(shown)
@@ -81,6 +91,9 @@ def _accuracy(label: str, values: Mapping[str, Any]) -> list[str]:
     """The accuracy; of compared likelihoods also by likelihood over length."""
     if values["responses"] == values["n"]:
         value = f"{values['correct']:,} of {values['n']:,} = {values['value']:.1%}"
+    elif "most_samples" in values:
+        each = f"{values['samples']} to {values['most_samples']} responses"
+        value = f"mean of {each} {values['value']:.1%} of {values['n']:,} problems"
     else:
         value = f"avg@{values['samples']} {values['value']:.1%} of {values['n']:,} problems"
     lines = [f"{label}: {value}, {_interval(values)}"]
@@ -109,13 +122,13 @@ def _differences(told: Mapping[str, Any]) -> list[str]:
 
 
 def difference(label: str, pair: Mapping[str, Any]) -> list[str]:
-    """A paired difference in points, and the smallest one that such a comparison would find."""
-    adjusted = f", {_p(pair['p_holm'])} by Holm" if "p_holm" in pair else ""
+    """A paired difference in points, what may be claimed of it, and the smallest that would be found."""
+    adjusted = f", {_p(pair['p_holm'])} by Holm" if pair["claims"] > 1 else ""
+    flips = f"{pair['gained']} gained, {pair['lost']} lost"
     return [
         f"  {label} {100 * pair['estimate']:+.1f} points, 95 % interval {100 * pair['ci_low']:+.1f} to "
         f"{100 * pair['ci_high']:+.1f}",
-        f"    {pair['badge']}; {pair['gained']} gained, {pair['lost']} lost, p = {_p(pair['p_value'])}{adjusted}; "
-        f"detectable: {100 * pair['detectable']:.1f}",
+        f"    {said(pair)}; {flips}, p = {_p(pair['p_value'])}{adjusted}; detectable: {100 * pair['detectable']:.1f}",
     ]
 
 
@@ -196,12 +209,13 @@ def _limits(values: Mapping[str, Any], base: Mapping[str, Any], *, paired: bool)
     lines = []
     if base["room"] is False:
         lines.append(f"  no room to measure: the interval holds what guessing reaches ({base['floor']:.1%})")
-    found = f"  one problem is {100 * values['one_problem']:.1f} points"
-    if not paired:  # paired with what is as good and agrees in nothing; any agreement makes it smaller
-        found += f"; detectable when paired: {100 * values['detectable_unpaired']:.1f} or less (80 % power)"
-    lines.append(found)
+    lines.append(f"  one problem is {100 * values['one_problem']:.1f} points")
+    if not paired:
+        size = f"{100 * values['detectable_unpaired']:.1f}"
+        lines.append(f"  detectable against a model that agrees with this one by chance alone: {size}")
     if values.get("missing"):
-        lines.append(f"  {values['missing']} problems have no response and are not counted")
+        wrong = f"; {values['value_missing_wrong']:.1%} with them as wrong" if "value_missing_wrong" in values else ""
+        lines.append(f"  {values['missing']} problems have no response and are not counted{wrong}")
     refused = values.get("unmatchable", {})
     if lost := refused.get("refused", 0) + refused.get("empty", 0):
         lines.append(f"  {lost} references can be matched by no response")

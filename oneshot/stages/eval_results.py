@@ -1,18 +1,18 @@
-"""What one evaluation found, task by task and checkpoint by checkpoint, and the claims of the whole table."""
+"""What one evaluation found, task by task and checkpoint by checkpoint, with the paired differences between them."""
 
 from __future__ import annotations
 
-import math
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from oneshot._store import names
 from oneshot.measure import gains
-from oneshot.measure.multiplicity import holm
-from oneshot.measure.pairing import by_problem
+from oneshot.measure.gains import Paired
+from oneshot.measure.pairing import by_problem, cluster_of
 from oneshot.measure.scores import accuracy
-from oneshot.measure.statistics import Interval, macro_mean
+from oneshot.measure.statistics import Interval
 from oneshot.stages import graders
 from oneshot.stages.asked import Asked
 from oneshot.stages.best import best_on_test
@@ -34,6 +34,7 @@ class Measured:
     """Checkpoint -> the content of its results.json."""
     rows: dict[str, list[EvalRow]] = field(default_factory=dict)
     """Checkpoint -> its graded responses, without their texts."""
+    _pairs: dict[tuple[str, str], Paired] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -43,21 +44,36 @@ class Measured:
     def add(self, checkpoint: str, results: Mapping[str, Any], rows: Sequence[EvalRow]) -> None:
         """Take one evaluation in."""
         self.results[checkpoint] = dict(results)
-        self.rows[checkpoint] = [replace(row, prompt="", response="", meta={}) for row in rows]
+        self.rows[checkpoint] = [replace(row, prompt="", response="", meta=_cluster(row)) for row in rows]
 
     def interval(self, checkpoint: str) -> Interval:
         """The accuracy with its standard error, which results.json does not have."""
         return accuracy(by_problem(self.rows[checkpoint]))
 
+    def paired(self, before: str, after: str) -> Paired:
+        """The second of two checkpoints minus the first."""
+        if (before, after) not in self._pairs:
+            self._pairs[before, after] = gains.paired(self.rows[before], self.rows[after])
+        return self._pairs[before, after]
 
-def entry(found: Measured, headline: str) -> dict[str, Any]:
+
+def _cluster(row: EvalRow) -> dict[str, str]:
+    """What tells copies of a problem without its text: the statistics count them once."""
+    return {"cluster": hashlib.sha256(repr(cluster_of(row)).encode()).hexdigest()[:16]}
+
+
+def entry(found: Measured, headline: str, chosen_by: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The object of a task: the values of the headline checkpoint, and beside base each with its paired difference.
 
     Where the work ended before the headline checkpoint there are no values of the task, only `base` and `checkpoints`.
+    `chosen_by` says that the headline checkpoint was chosen by these problems. What may be claimed of the differences
+    depends on the whole table: `eval_claims.judge`.
     """
     told: dict[str, Any] = {"data": found.asked.data["origin"], **graders.described(found.asked.verify)}
     told |= _values(found.results[headline]) if headline in found.results else {}
     told["recorded_as"] = found.asked.name
+    if chosen_by:
+        told["chosen_by"] = dict(chosen_by)
     baselines = [name for name in found.results if name.startswith(f"{BASE}+")]
     if baselines:
         told["baselines"] = {name: _baseline(found, name, headline) for name in baselines}
@@ -82,48 +98,14 @@ def _values(results: Mapping[str, Any]) -> dict[str, Any]:
 def _part(found: Measured, name: str) -> dict[str, Any]:
     told = _values(found.results[name])
     if BASE in found.rows:
-        told["paired"] = gains.paired(found.rows[BASE], found.rows[name]).as_dict()
+        told["paired"] = found.paired(BASE, name).as_dict()
     return told
 
 
 def _baseline(found: Measured, name: str, headline: str) -> dict[str, Any]:
     """A baseline over base, and the trained model over the baseline."""
     told = _values(found.results[name])
-    told["over_base"] = gains.paired(found.rows[BASE], found.rows[name]).as_dict()
+    told["over_base"] = found.paired(BASE, name).as_dict()
     if headline != BASE and headline in found.rows:
-        told["trained_over"] = gains.paired(found.rows[name], found.rows[headline]).as_dict()
+        told["trained_over"] = found.paired(name, headline).as_dict()
     return told
-
-
-def adjust(tasks: Mapping[str, dict[str, Any]]) -> None:
-    """Add `p_holm` to every paired difference of a table that makes several claims, in place."""
-    claims: list[dict[str, Any]] = []
-    for told in tasks.values():
-        claims += [part["paired"] for part in told.get("checkpoints", {}).values() if "paired" in part]
-        if "checkpoints" not in told and "paired" in told:
-            claims.append(told["paired"])
-        for part in told.get("baselines", {}).values():
-            claims += [part[name] for name in ("over_base", "trained_over") if name in part]
-    if len(claims) < 2:
-        return
-    for claim, adjusted in zip(claims, holm([claim["p_value"] for claim in claims]), strict=True):
-        claim["p_holm"] = adjusted
-
-
-def macro(measured: Sequence[Measured], checkpoint: str) -> dict[str, Any] | None:
-    """The mean over several tasks with equal weight, SE = sqrt(sum SE²)/K; None for fewer than two."""
-    have = [found for found in measured if checkpoint in found.results]
-    if len(have) < 2:
-        return None
-    each = [found.interval(checkpoint) for found in have]
-    if not all(math.isfinite(interval.se) for interval in each):  # of one problem
-        return None
-    mean = macro_mean(each)
-    return {
-        "value": mean.estimate,
-        "ci_low": mean.low,
-        "ci_high": mean.high,
-        "tasks": len(each),
-        "n": mean.n,
-        "method": mean.method,
-    }

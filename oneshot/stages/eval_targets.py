@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,10 @@ from oneshot.config.request import Request
 from oneshot.config.schema import Config
 from oneshot.errors import UsageError
 from oneshot.record import EvalFolder, Evaluations, RunFolder
-from oneshot.stages.best import best_checkpoint
+from oneshot.stages.best import best_checkpoint, dev_task
 from oneshot.stages.eval_flags import ALL, BEST, LAST, Flags
 from oneshot.stages.eval_tasks import TASKS
+from oneshot.types import Problem
 
 BASE = "base"
 """The model before training; of a bare model, the model itself."""
@@ -43,11 +44,25 @@ class Target:
     """The run's own configuration."""
     kind: str = ""
     """The kind of the run's example, in the built-in task."""
+    chooser: str = ""
+    """The dev set in evals/ by which the headline checkpoint was chosen; empty where none was."""
 
     @property
     def headline(self) -> str:
         """The checkpoint that the values of a task are about: the last one measured."""
         return list(self.models)[-1]
+
+    def chosen(self, problems: Sequence[Problem]) -> dict[str, Any] | None:
+        """Whether the headline checkpoint was chosen by some of these problems: the dev set, and how many it shares.
+
+        Told by the questions, so that a copy of the dev set under another name is found too.
+        """
+        if not (self.run and self.chooser):
+            return None
+        asked = {row.prompt for row in self.run.read_eval(self.chooser, self.headline)[1]}
+        shared = sum(problem.prompt in asked for problem in problems)
+        told = {"dev": self.chooser, "checkpoint": self.headline, "problems": shared, "of": len(problems)}
+        return told if shared else None
 
 
 def find(flags: Flags, request: Request) -> Target:
@@ -113,6 +128,7 @@ def _of_run(run: RunFolder, flags: Flags, request: Request) -> Target:
         models={BASE: "", **{f"checkpoint-{step}": str(run.checkpoint_dir(step)) for step in steps}},
         run=run,
         stored=stored,
+        chooser=dev_task(stored) if flags.checkpoints == BEST else "",
         kind=next((str(row["meta"].get("kind", "")) for row in run.example()), ""),
     )
 

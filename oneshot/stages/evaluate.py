@@ -17,10 +17,11 @@ from typing import Any
 from oneshot.config.request import Request
 from oneshot.errors import BelowThreshold, OneshotError
 from oneshot.record import EvalFolder
-from oneshot.stages import eval_flags, eval_output, eval_results, eval_targets, eval_tasks
+from oneshot.stages import eval_claims, eval_flags, eval_output, eval_results, eval_targets, eval_tasks
 from oneshot.stages.display import printable
 from oneshot.stages.eval_flags import Flags
 from oneshot.stages.eval_results import Measured
+from oneshot.stages.eval_targets import Target
 
 SCHEMA = "oneshot.eval/2"
 
@@ -41,15 +42,15 @@ def main(request: Request) -> int:
         from oneshot.stages.stored_outputs import grade
 
         head, measured, failed = grade(flags, request, say)
-        headline = eval_targets.BASE
+        target = None
     else:
-        head, measured, failed, headline = _of_model(flags, request, say)
-    return _tell(request, flags, head, measured, failed, headline, say)
+        head, measured, failed, target = _of_model(flags, request, say)
+    return _tell(request, flags, head, measured, failed, target, say)
 
 
 def _of_model(
     flags: Flags, request: Request, say: Callable[[str], None]
-) -> tuple[dict[str, Any], list[Measured], Mapping[str, OneshotError], str]:
+) -> tuple[dict[str, Any], list[Measured], Mapping[str, OneshotError], Target]:
     target = eval_targets.find(flags, request)
     chosen = eval_tasks.choose(target.config, request, kind=target.kind)
     eval_flags.check_least(flags.least, chosen.names)
@@ -62,7 +63,7 @@ def _of_model(
 
     measured, stopped = measure(target, asked, flags, request, say)
     head: dict[str, Any] = {"run": target.name} if target.run else {"model": target.name}
-    return head | {"folder": str(target.folder)}, measured, {**chosen.absent, **stopped}, target.headline
+    return head | {"folder": str(target.folder)}, measured, {**chosen.absent, **stopped}, target
 
 
 def _tell(
@@ -71,7 +72,7 @@ def _tell(
     head: Mapping[str, Any],
     measured: list[Measured],
     failed: Mapping[str, OneshotError],
-    headline: str,
+    target: Target | None,
     say: Callable[[str], None],
 ) -> int:
     """Print what there is, then what went wrong. Where nothing was measured the first error is raised as it is."""
@@ -79,7 +80,7 @@ def _tell(
     done = [found for found in measured if found.results]
     if not done and errors:
         raise errors[0]
-    answer = _object(head, done, failed, headline)
+    answer = _object(head, done, failed, target)
     if flags.exports:
         try:
             answer["exports"] = _export(Path(head["folder"]), done, flags.exports, say)
@@ -103,20 +104,27 @@ def _tell(
 
 
 def _object(
-    head: Mapping[str, Any], done: list[Measured], failed: Mapping[str, OneshotError], headline: str
+    head: Mapping[str, Any], done: list[Measured], failed: Mapping[str, OneshotError], target: Target | None
 ) -> dict[str, Any]:
-    """The object that --json prints; of one task its keys stand at top level too."""
-    tasks = {found.name: eval_results.entry(found, headline) for found in done}
-    eval_results.adjust(tasks)
+    """The object that --json prints; of one task its keys stand at top level too. No `target`: stored responses."""
+    headline = target.headline if target else eval_targets.BASE
+    tasks = {
+        found.name: eval_results.entry(found, headline, target.chosen(found.asked.problems) if target else None)
+        for found in done
+    }
     answer: dict[str, Any] = {"schema": SCHEMA}
     whole = all(name.endswith(eval_results.BASELINES) for name in failed)
+    mean = eval_claims.macro(done, headline) if whole else None
+    eval_claims.judge(tasks, mean)
     if len(tasks) == 1 and whole:
         answer |= next(iter(tasks.values()))
     answer |= {**head, "tasks": tasks}
-    if (mean := eval_results.macro(done, headline)) is not None and whole:
+    if mean is not None:
         answer["macro"] = mean
-        if headline != eval_targets.BASE and (base := eval_results.macro(done, eval_targets.BASE)) is not None:
+        if headline != eval_targets.BASE and (base := eval_claims.macro(done, eval_targets.BASE)) is not None:
             answer["macro_base"] = base
+    elif len(tasks) > 1 and (why := eval_claims.why_no_mean(done)):
+        answer["no_macro"] = why
     if failed:
         answer["failed"] = {
             name: {"code": error.code, "message": error.message, "tries": error.tries, "kept": error.kept}
@@ -146,11 +154,25 @@ def _export(folder: Path, done: list[Measured], kinds: tuple[str, ...], say: Cal
 
 
 def _below(flags: Flags, tasks: Mapping[str, Mapping[str, Any]]) -> BelowThreshold | None:
-    missed = eval_flags.missed(flags.least, {name: told["value"] for name, told in tasks.items() if "value" in told})
+    """What is below its threshold; a problem without a response counts as wrong there."""
+    values = {name: told.get("value_missing_wrong", told["value"]) for name, told in tasks.items() if "value" in told}
+    missed = eval_flags.missed(flags.least, values)
     if not missed:
         return None
-    said = [f"{name}: {value:.4f} is below --fail-under {least}." for name, (value, least) in missed.items()]
+    said = [
+        f"{_worth(name, tasks[name], value)} is below --fail-under {least}." for name, (value, least) in missed.items()
+    ]
     return BelowThreshold(" ".join(said))
+
+
+def _worth(name: str, told: Mapping[str, Any], value: float) -> str:
+    """A task's value as a threshold sees it."""
+    if not told.get("missing"):
+        return f"{name}: {value:.4f}"
+    return (
+        f"{name}: value {told['value']:.3f} on {told['n']} answered; {value:.3f} with the {told['missing']} missing as "
+        "wrong, which"
+    )
 
 
 def _sayer(request: Request) -> Callable[[str], None]:

@@ -10,6 +10,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from oneshot.data.problems import BUILTIN
+from oneshot.data.tasks.digest import digest_of
+from oneshot.data.tasks.task import GENERATE
 from oneshot.measure.scores import summary
 from oneshot.model.fingerprint import fingerprint
 from oneshot.model.policy import Policy
@@ -96,15 +99,26 @@ def measure(
         "task": task,
         "checkpoint": checkpoint,
         "model": config.model.name,
+        "revision": config.model.revision,
         "weights": fingerprint(setup.policy.model)[:16],
         "dtype": str(setup.policy.model.dtype).removeprefix("torch."),
+        "kind": GENERATE,
+        "prompt": setup.policy.tokenizer.decode(list(setup.render_eval(problems[0]))) if problems else "",
         **graders.described(verify),
         "grader_version": grader_version(verify.name),
         "temperature": 0.0,
         "samples": 1,
         "max_new_tokens": config.evals.source_tokens,
         "suffix": config.evals.suffix,
+        "system": config.data.system,
         "eos_ids": sorted(setup.policy.eos_ids),
+        "seed": config.seed,
+        "data": {
+            "origin": config.evals.source or BUILTIN,
+            "rows": len(problems),
+            "digest": digest_of(problems),  # of those that were read: what a limit left out is not known here
+            "limit": 0,
+        },
         "seconds": time.perf_counter() - began,
     }
     alone = graders.unmatchable(verify, problems).as_dict()

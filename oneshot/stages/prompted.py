@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from oneshot.data.prompt_list import Prompt, prompt_tokens
 from oneshot.errors import UsageError
 from oneshot.rewards.lenient import run_on_at
 from oneshot.stages.asked import Asked
-from oneshot.stages.setup import Setup
 from oneshot.types import Problem, Verdict, Verifier
 
+if TYPE_CHECKING:
+    from oneshot.stages.setup import Setup
+
 _THOUGHT = "</think>"
+READ_TO_RUN_ON = "read_to_run_on"
+"""Key of `protocol.data` that says responses were graded up to where they run on."""
 
 
 def before_run_on(text: str) -> str:
@@ -66,6 +70,7 @@ def in_prompt(setup: Setup, asked: Asked, prompt: Prompt, variant: str, record: 
         return changed
     return replace(
         changed,
+        data={**changed.data, READ_TO_RUN_ON: True},
         verify=ReadToRunOn(asked.verify),
         strict=ReadToRunOn(asked.strict),
         lenient=ReadToRunOn(asked.lenient),

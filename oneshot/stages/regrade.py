@@ -13,12 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from oneshot.config.request import Request
+from oneshot.data.prompt_list import prompt_list
+from oneshot.data.tasks.task import LOGLIKELIHOOD
 from oneshot.errors import DataError, UsageError
 from oneshot.measure import gains
-from oneshot.measure.statistics import wilson
+from oneshot.measure.pairing import by_problem
+from oneshot.measure.scores import accuracy
 from oneshot.record import RunFolder
 from oneshot.rollout.collect import graded
-from oneshot.stages import graders
+from oneshot.stages import best, graders
+from oneshot.stages.prompted import READ_TO_RUN_ON, ReadToRunOn
 from oneshot.types import EvalRow, Verdict, Verifier
 
 SCHEMA = "oneshot.regrade/1"
@@ -77,6 +81,7 @@ def main(request: Request) -> int:
             "was": run.config().get("reward", {}).get("name", ""),
             "rollouts": rollouts(run, verify, steps),
             "evals": evaluations(run, verify, evals),
+            "left_out": likelihoods(run, evals),
         }
     except DataError as error:
         kept = "Nothing was written."
@@ -131,17 +136,27 @@ def differs(pairs: Sequence[tuple[float, float]]) -> bool:
 
 
 def evaluations(run: RunFolder, verify: Verifier, keys: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
-    """Every recorded evaluation: accuracy then and now with intervals; behind `base` also the paired differences."""
+    """Every recorded evaluation: accuracy then and now with intervals; behind `base` also the paired differences.
+
+    Compared likelihoods are passed over: no response was graded there. Responses to a prompt that is a plain text are
+    read up to where they run on, as they were when they were measured.
+    """
     found, base = [], dict[str, tuple[list[EvalRow], list[EvalRow]]]()
     for task, checkpoint in keys:
         results, old = run.read_eval(task, checkpoint)
+        if _kind(results) == LOGLIKELIHOOD:
+            continue
+        by = ReadToRunOn(verify) if _runs_on(checkpoint, results) else verify
         flips, statuses, new = Flips(), Counter[str](), []
         for row in old:
-            verdict = graded(verify, row.response, row.answer, f"{task}, {checkpoint}, problem {row.id!r}")
-            flips.add(row.correct, verdict, id=row.id, reference=row.answer, extracted_old=row.extracted)
+            verdict = graded(by, row.response, row.answer, f"{task}, {checkpoint}, problem {row.id!r}")
+            flips.add(
+                row.correct, verdict, id=row.id, sample=row.sample, reference=row.answer, extracted_old=row.extracted
+            )
             statuses[verdict.status] += 1
             new.append(replace(row, correct=verdict.correct, extracted=verdict.extracted))
-        entry: dict[str, Any] = {"task": task, "checkpoint": checkpoint, "n": len(old)}
+        entry: dict[str, Any] = {"task": task, "checkpoint": checkpoint, "n": len(by_problem(old))}
+        entry |= {"responses": len(old), "read_to_run_on": by is not verify}
         entry |= {"grader": results.get("protocol", {}).get("grader", "")}
         entry |= {"old": _share(old), "new": _share(new), "statuses": dict(statuses.most_common()), **flips.as_dict()}
         if checkpoint == "base":
@@ -153,11 +168,31 @@ def evaluations(run: RunFolder, verify: Verifier, keys: Sequence[tuple[str, str]
     return found
 
 
+def likelihoods(run: RunFolder, keys: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
+    """The evaluations that no grader can grade again: those that compared likelihoods."""
+    return [
+        {"task": task, "checkpoint": checkpoint, "why": "likelihoods were compared, and no response was graded"}
+        for task, checkpoint in keys
+        if _kind(best.results(run, task, checkpoint)) == LOGLIKELIHOOD
+    ]
+
+
+def _kind(results: Mapping[str, Any]) -> str:
+    return str((results.get("protocol") or {}).get("kind", ""))
+
+
+def _runs_on(checkpoint: str, results: Mapping[str, Any]) -> bool:
+    """Whether the responses answer a text that goes on; where it is not recorded, by the name of the prompt."""
+    data = (results.get("protocol") or {}).get("data") or {}
+    plain = {f"prompt-{prompt.name}" for prompt in prompt_list(suffix="", system="") if not prompt.chat}
+    return bool(data.get(READ_TO_RUN_ON)) or checkpoint.partition("+")[2] in plain
+
+
 def _share(rows: Sequence[EvalRow]) -> dict[str, Any]:
-    correct = sum(row.correct for row in rows)
-    interval = wilson(correct, len(rows))
-    value = correct / len(rows) if rows else None
-    return {"correct": correct, "value": value, "ci_low": interval.low, "ci_high": interval.high}
+    """avg@k over problems with its interval, as `oneshot eval` has it."""
+    found = accuracy(by_problem(rows))
+    value = found.estimate if rows else None
+    return {"correct": sum(row.correct for row in rows), "value": value, "ci_low": found.low, "ci_high": found.high}
 
 
 def text(body: Mapping[str, Any]) -> str:
@@ -179,6 +214,7 @@ def text(body: Mapping[str, Any]) -> str:
         if pair := entry.get("paired"):
             lines.append(f"  against base: {_points(pair['old'])} -> {_points(pair['new'])}")
         lines += [_flip(flip, f"problem {flip['id']!r}") for flip in entry["examples"]]
+    lines += [f"{left['task']}, {left['checkpoint']}: not graded again: {left['why']}" for left in body["left_out"]]
     return "\n".join(lines)
 
 

@@ -12,6 +12,7 @@ from oneshot.data.tasks.task import LOGLIKELIHOOD
 from oneshot.errors import OneshotError, UsageError
 from oneshot.measure.scores import summary
 from oneshot.record import EvalFolder
+from oneshot.rewards.version import grader_version
 from oneshot.stages import eval_responses, eval_tasks, graders
 from oneshot.stages.asked import Asked
 from oneshot.stages.eval_flags import Flags, check_least
@@ -101,7 +102,9 @@ def results_of(asked: Asked, given: Given, rows: Sequence[EvalRow], digest: str)
     told |= {key: None for name in silent for key in UNKNOWN[name]}
     protocol = {
         "responses": digest,
+        "kind": asked.protocol.kind,
         **graders.described(asked.verify),
+        "grader_version": grader_version(asked.protocol.grader),
         "data": dict(asked.data),
         "samples": given.samples[1],
     }
@@ -109,6 +112,7 @@ def results_of(asked: Asked, given: Given, rows: Sequence[EvalRow], digest: str)
         "schema": "oneshot.results/2",
         **told,
         "missing": len(given.missing),
+        "value_missing_wrong": told["value"] * told["n"] / (told["n"] + len(given.missing)),
         "missing_ids": list(given.missing[:20]),
         "protocol": protocol,
         "unmatchable": graders.unmatchable(asked.verify, asked.problems).as_dict(),

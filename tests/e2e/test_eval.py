@@ -93,6 +93,13 @@ def test_every_checkpoint_and_the_best_on_dev(train: OneShot, oneshot: OneShot, 
     values = {step: run.read_eval(dev_task, step)[0]["value"] for step in steps}
     assert best["checkpoint"] == max(steps, key=lambda step: values[step])  # the first of equals
     assert "checkpoints" not in best
+    assert "chosen_by" not in best
+    for words in ((), ("--data", dev)):
+        own = oneshot("eval", run.path, "--checkpoints", "best", *words, "--json").json
+        assert own["chosen_by"] == {"dev": dev_task, "checkpoint": best["checkpoint"], "problems": 4, "of": 4}
+        assert own["paired"]["claim"] != "supported"
+        assert "was chosen by 4 of these problems" in oneshot("eval", run.path, "--checkpoints", "best", *words).out
+    assert "chosen_by" not in oneshot("eval", run.path, "--json").json  # the last one was chosen by nothing
     told = oneshot("eval", run.path, "--data", held, "--out", "there")
     assert (told.code, told.err.startswith("E105 the results of a run are kept in the run itself")) == (2, True)
 

@@ -12,6 +12,7 @@ import pytest
 
 from oneshot.measure.statistics import wilson
 from oneshot.record import EvalFolder
+from oneshot.rewards.version import grader_version
 from tests.e2e.conftest import OneShot, write_pool
 
 
@@ -73,13 +74,32 @@ def test_several_responses_and_missing_problems(oneshot: OneShot, data: Path, tm
     assert (answer["mean_tokens"], answer["cut"]) == (20.0, pytest.approx(4 / 9))
     assert "warning: math500: 7 of 10 problems have no response and are not in n: t/3.json, t/4.json, " in told.err
     text = oneshot(*words).out
-    assert "7 problems have no response and are not counted" in text
+    assert "7 problems have no response and are not counted; 16.7% with them as wrong" in text
+    assert answer["value_missing_wrong"] == pytest.approx(5 / 9 * 3 / 10)
     short = oneshot(*words, "--k", "4")
     assert short.code == 2
     assert "E103 --k 4 needs 4 responses to each problem, and math500 has one with 3." in short.err
     limited = oneshot(*words, "--limit", "2", "--json")
     assert (limited.json["n"], limited.json["missing"], limited.json["correct"]) == (2, 0, 2)
     assert "math500: 3 responses belong to problems beyond --limit and are left out" in limited.err
+
+
+def test_a_threshold_counts_missing_problems_as_wrong(oneshot: OneShot, data: Path, tmp_path: Path) -> None:
+    out = write_pool(tmp_path / "out.jsonl", [boxed(0, 1)])
+    words = ("eval", "--responses", out, "--tasks", "math500", "--data-dir", data)
+    told = oneshot(*words, "--fail-under", "math500=0.66", "--json")
+    assert told.code == 6
+    assert (told.json["value"], told.json["value_missing_wrong"], told.json["passed"]) == (1.0, 0.1, False)
+    assert (
+        "E601 math500: value 1.000 on 1 answered; 0.100 with the 9 missing as wrong, which is below --fail-under 0.66."
+    ) in told.err
+    assert oneshot(*words, "--fail-under", "0.1").code == 0
+
+
+def test_the_graders_version_is_recorded(oneshot: OneShot, data: Path, tmp_path: Path) -> None:
+    out = write_pool(tmp_path / "out.jsonl", [boxed(i, i + 1) for i in range(10)])
+    protocol = oneshot("eval", "--responses", out, "--tasks", "math500", "--data-dir", data, "--json").json["protocol"]
+    assert (protocol["kind"], protocol["grader_version"]) == ("generate", grader_version("math-lenient"))
 
 
 def test_several_tasks_in_one_file(oneshot: OneShot, data: Path, tmp_path: Path) -> None:

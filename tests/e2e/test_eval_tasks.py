@@ -213,15 +213,19 @@ def test_thresholds_by_name(oneshot: OneShot, tiny: Path, data: Path) -> None:
 def test_a_run_on_its_own_tasks(train: OneShot, oneshot: OneShot, data: Path) -> None:
     flags = ("--allow-unsolved", "--optim.lr", "1e-2")
     run = train("--steps", "1", *flags).run
-    words = ("eval", run.path, "--tasks", "math500,aime24", "--data-dir", data, "--n", "2", "--temperature", "0.8")
+    own = ("--n", "2", "--temperature", "0.8", "--max-new-tokens", "6")
+    words = ("eval", run.path, "--tasks", "math500,aime24", "--data-dir", data, *own)
     answer = oneshot(*words, "--json").json
     for name in ("math500", "aime24"):
         told = answer["tasks"][name]
         assert (told["checkpoint"], told["samples"], told["base"]["samples"]) == ("checkpoint-1", 2, 2)
         assert told["paired"]["estimate"] == pytest.approx(told["value"] - told["base"]["value"])
         assert told["paired"]["p_holm"] >= told["paired"]["p_value"]
-        assert told["protocol"]["max_new_tokens"] == 10  # as it was trained
-    assert answer["macro"].keys() == answer["macro_base"].keys()
+        assert told["protocol"]["max_new_tokens"] == 6
+        assert (told["paired"]["claims"], told["paired"]["scope"]) == (3, "this run")
+    mean = answer["macro"]
+    assert mean.keys() - answer["macro_base"].keys() == {"room", "paired"}
+    assert mean["paired"]["estimate"] == pytest.approx(mean["value"] - answer["macro_base"]["value"])
     text = oneshot(*words).out
     assert all(len(line) <= 80 for line in text.splitlines()), text
     assert "base, mean of 2 tasks, equal weight: " in text

@@ -16,15 +16,17 @@ import pytest
 
 from oneshot.measure.statistics import wilson
 
+OWN = ("coverage", "difficulties", "sides")
+
 
 @pytest.fixture(scope="module")
 def coverage(root: Path) -> Iterator[ModuleType]:
     """The script as a module; scripts import each other by their bare names. A package has this one's name, too."""
     patch = pytest.MonkeyPatch()
     patch.syspath_prepend(str(root / "benchmarks"))
-    others = {name: sys.modules.pop(name) for name in ("coverage", "sides") if name in sys.modules}
+    others = {name: sys.modules.pop(name) for name in OWN if name in sys.modules}
     yield import_module("coverage")
-    for name in ("coverage", "sides"):
+    for name in OWN:
         sys.modules.pop(name, None)
     sys.modules.update(others)
     patch.undo()
@@ -36,6 +38,14 @@ def test_the_truths(coverage: ModuleType) -> None:
     for case in coverage.cases():
         estimates = [case.draw(rng, 4_000)[0].estimate for _ in range(6)]
         assert np.mean(estimates) == pytest.approx(case.truth, abs=0.015), case
+
+
+def test_suites_of_given_sizes(coverage: ModuleType) -> None:
+    """Two of four tasks with 0 or 1 of 30 right: an SE of 0 for 0 of 30 held the truth in 88 % only."""
+    assert [n for _, n in coverage.shaped()] == [1547, 1235]
+    for case, n in coverage.shaped():
+        row = coverage.measure(case, n, 400)
+        assert row["coverage"] >= 0.93, row
 
 
 def test_pass_at_k_of_a_uniform_rate(coverage: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,7 +86,8 @@ def test_a_run_in_tiny_sizes(root: Path) -> None:
     *table, last = done.stdout.splitlines()
     result = json.loads(last)
     assert (result["benchmark"], result["smoke"]) == ("coverage", True)
-    assert len(table) == 2 + len(result["rows"]) / 2
+    suites = sum(row["interval"].startswith("mean of a suite") for row in result["rows"])
+    assert suites == 2 and len(table) == 2 + suites + (len(result["rows"]) - suites) / 2
     for row in result["rows"]:
         assert row["coverage"] + row["too_high"] + row["too_low"] == pytest.approx(1)
         assert row["coverage"] >= 0.6

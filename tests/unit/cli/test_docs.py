@@ -28,7 +28,8 @@ def test_pages_name_every_key_code_and_verb(docs: ModuleType) -> None:
     assert "| `lr` | float | `5e-06` | Learning rate after warm-up. |" in config
     assert all(f"| {code} |" in errors for code in CODES)
     assert "| E202 | `MachineError` | 3 | not enough disk space |" in errors
-    assert "## oneshot eval MODEL\\|RUN" in cli or "## oneshot eval MODEL|RUN" in cli
+    assert "## oneshot eval [MODEL|RUN]" in cli.replace("\\|", "|")
+    assert "## oneshot compare A [B ...]" in cli
     assert "| 6 | `--fail-under` was not reached. |" in cli
 
 

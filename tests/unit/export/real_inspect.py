@@ -2,7 +2,7 @@
 
 inspect-ai 0.3.285 asks for fsspec<=2026.6.0 and, by way of botocore, python-dateutil<3. In an environment of its own:
 
-    python -m pip install pytest 'oneshot-rlvr[inspect]' && python -m pytest tests/unit/export/real_inspect.py
+    python -m pip install -r requirements/inspect.txt && python -m pytest tests/unit/export/real_inspect.py
 """
 
 from __future__ import annotations

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from oneshot.measure.decompose import (
     CLASSES,
     STATES,
+    answer_class,
     decomposition,
+    finished,
     found,
     operation_decomposition,
     operation_table,
@@ -20,6 +22,7 @@ from oneshot.measure.decompose import (
     share,
     transitions,
 )
+from oneshot.measure.scores import answered
 from oneshot.types import EvalRow
 
 
@@ -31,7 +34,7 @@ def row(kind: str, key: str = "p", category: str = "add") -> EvalRow:
     return EvalRow(
         id=key,
         category=category,
-        prompt="2 + 5?",
+        prompt=f"{key}: 2 + 5?",
         answer="7",
         response="...",
         extracted=extracted,
@@ -144,6 +147,18 @@ def test_answers_of_tasks_without_classes_are_other_or_none() -> None:
     base = [replace(row("slip", "1"), meta={}), replace(row("none", "2"), meta={})]
     counts = operation_table(base, base)["all"]["base"]
     assert (counts["other"], counts["none"], counts["right"]) == (1, 1, 0)
+
+
+def test_a_users_score_was_found() -> None:
+    """A user's function that gives a score and no extracted answer: found here as in the summary."""
+    scored = [replace(each, meta={"score": 0.0}) for each in rows("none", "cut")]
+    assert [found(each) for each in scored] == [answered(each) for each in scored] == [True, True]
+    assert [finished(each) for each in scored] == [True, False]
+    assert [outcome(each) for each in scored] == ["wrong", "cut"]
+    assert answer_class(scored[0]) == "other"
+    right = [replace(each, extracted=None, meta={"score": 1.0}) for each in rows("right", "right")]
+    assert decomposition(scored, right).parts["found"].effect == 0
+    assert transitions(scored, right)["wrong"]["right"] == 1
 
 
 def test_share_of_answers_found() -> None:

@@ -164,3 +164,41 @@ def test_overall_p_and_badge_agree() -> None:
 
 def test_overall_of_one_kind_is_its_paired_difference() -> None:
     assert overall(rows("0011"), rows("0111")) == paired(rows("0011"), rows("0111"))
+
+
+def test_runs_that_repeat_one_another_are_as_one_run() -> None:
+    base, trained = rows("0" * 100), rows("0" * 97 + "111")
+    runs = [replace(row, sample=run) for run in range(3) for row in trained]
+    copies = [replace(row, sample=run) for run in range(3) for row in base]
+    one = paired(base, trained)
+    assert paired(copies, runs, samples=1) == one
+    same = paired(copies, copies, samples=1)
+    assert (same.ci_low, same.ci_high) == pytest.approx((-0.0272, 0.0272), abs=5e-5)
+    assert paired(copies, copies).ci_high < 0.01  # as samples of one model they are worth more
+
+
+def test_runs_that_differ_never_beat_the_floor_of_one_run() -> None:
+    base = [replace(row, sample=run) for run in range(3) for row in rows("0" * 100)]
+    trained = [replace(row, sample=run) for run in range(3) for row in rows("0" * 99 + str(int(run == 0)))]
+    found = paired(base, trained, samples=1)
+    assert found.se == pytest.approx(math.sqrt(2) / 102) and found.estimate == pytest.approx(1 / 300)
+    assert (found.samples, found.method) == (1, "t")
+
+
+def test_copies_of_a_problem_are_one_observation() -> None:
+    def eight(grades: str) -> list[EvalRow]:
+        return [
+            replace(row(f"{i}-{copy}", grade == "1"), prompt=f"{i}?")
+            for i, grade in enumerate(grades)
+            for copy in range(8)
+        ]
+
+    few, many = paired(rows("0" * 30), rows("0" * 24 + "1" * 6)), paired(eight("0" * 30), eight("0" * 24 + "1" * 6))
+    assert many.estimate == few.estimate == pytest.approx(0.2) and many.n == 240
+    assert many.p_value == pytest.approx(few.p_value)
+    assert many.ci_high - many.ci_low > 0.8 * (few.ci_high - few.ci_low)
+
+
+def test_one_of_several_claims_needs_a_larger_difference() -> None:
+    base, trained = rows("0" * 60), rows("0" * 50 + "1" * 10)
+    assert paired(base, trained, claims=6).detectable > paired(base, trained).detectable

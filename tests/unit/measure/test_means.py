@@ -13,7 +13,7 @@ from scipy.stats import t as student
 
 from oneshot.errors import UsageError
 from oneshot.measure.repeated import mean_score, standard_error
-from oneshot.measure.statistics import detectable_mean, macro_mean, normal_quantile, score_bounds, wilson
+from oneshot.measure.statistics import Interval, macro_mean, score_bounds, wilson
 
 SCORES = st.lists(st.integers(0, 8).map(lambda right: right / 8), min_size=2, max_size=60)
 
@@ -30,7 +30,11 @@ def test_avg_at_k_by_hand() -> None:
     assert interval.estimate == 0.25
     assert interval.se == pytest.approx(math.sqrt(0.125 / 12))
     # t^2 = 10.127964: centre (.25 + .281332)/1.562665 = .340017; half 2.036551 sqrt(.0104167 + .0078148) = .274983
-    assert (interval.low, interval.high) == pytest.approx((0.065034, 0.615000), abs=1e-6)
+    # The upper bound of no success in 4 problems, t^2/(4 + t^2) = .716874, is above .615.
+    assert (interval.low, interval.high) == pytest.approx((0.065034, 0.716874), abs=1e-6)
+    three = mean_score([0, 0.25, 0.5, 0.25] * 3, 8)
+    # 12 problems: SE^2 = .375/11/12, n_eff = 66, t(11) = 2.200985
+    assert (three.low, three.high) == pytest.approx(score_bounds(0.25, 66, 2.200985), abs=1e-6)
     assert interval.n == 4
 
 
@@ -64,6 +68,26 @@ def test_no_success_at_all_counts_every_problem_once() -> None:
     assert (interval.low, interval.high) == pytest.approx((0.0, t**2 / (30 + t**2)))
     assert interval.high > wilson(0, 30).high
     assert mean_score([1.0] * 30, 8).low == pytest.approx(1 - interval.high)
+
+
+def test_the_first_success_does_not_lower_the_upper_bound() -> None:
+    """0 of 240 gave 12.2 %, 1 of 240 then 2.5 %: what was seen less often was bounded higher."""
+    none = mean_score([0.0] * 30, 8)
+    for right in range(1, 9):
+        one, apart = [right / 8] + [0.0] * 29, [1 / 8] * right + [0.0] * (30 - right)
+        for scores in (one, apart):
+            found, mirrored = mean_score(scores, 8), mean_score([1 - score for score in scores], 8)
+            assert found.high >= none.high and found.low > 0
+            assert mirrored.low == pytest.approx(1 - found.high)
+    highs = [mean_score([1 / 8] * right + [0.0] * (30 - right), 8).high for right in range(31)]
+    assert highs == sorted(highs)
+
+
+def test_hardly_any_success_covers() -> None:
+    rng = np.random.default_rng(30)
+    drawn = rng.binomial(8, rng.beta(0.1, 3, (1000, 30))) / 8
+    found = [mean_score(row, 8) for row in drawn.tolist()]
+    assert sum(each.low <= 0.1 / 3.1 <= each.high for each in found) / 1000 >= 0.95  # it was .89
 
 
 def test_equal_scores_are_as_good_as_independent_samples_and_no_better() -> None:
@@ -130,17 +154,47 @@ def test_macro_mean_at_the_edges() -> None:
     assert 0 < split.low < 0.5 < split.high < 1
 
 
-def wilson_se(k: int, n: int) -> object:
+def test_nothing_of_a_small_task_is_not_known_as_well_as_nothing_of_a_large_one() -> None:
+    """0 of 30 and 0 of 1,000: all that was missed may lie in the 30, so 60 problems stand behind the bound."""
+    found = macro_mean([wilson_se(0, 30), wilson_se(0, 1000)])
+    assert found.high > 0.05 > 2 * wilson(0, 1030).high
+    first = macro_mean([wilson_se(1, 30), wilson_se(0, 1000)])
+    assert first.high > found.high
+
+
+def test_macro_mean_is_continuous_in_the_first_success() -> None:
+    none = macro_mean([mean_score([0.0] * 30, 8)] * 2)
+    one = macro_mean([mean_score([0.0] * 30, 8), mean_score([1 / 8] + [0.0] * 29, 8)])
+    assert none.high <= one.high < none.high + 0.01
+
+
+@pytest.mark.parametrize("scores", [[0.0], [1.0], [0.25]])
+@pytest.mark.parametrize("samples", [1, 8])
+def test_macro_mean_of_tasks_of_one_problem(scores: list[float], samples: int) -> None:
+    """One problem with several samples has SE 1/2; where the mean is 0 or 1 that left n_eff at 0."""
+    for tasks in ([scores] * 2, [scores, [0.0] * 30], [scores, [1.0]], [scores, [0.5] * 400]):
+        found = macro_mean([mean_score(task, samples) for task in tasks])
+        assert 0 <= found.low <= found.estimate <= found.high <= 1
+        assert found.low < found.high and math.isfinite(found.se)
+
+
+@given(st.lists(st.tuples(st.integers(1, 40), st.integers(0, 40), st.sampled_from([1, 8])), min_size=2, max_size=6))
+def test_macro_mean_is_finite_for_every_input(tasks: list[tuple[int, int, int]]) -> None:
+    means = [mean_score([i < right for i in range(n)], k) for n, right, k in tasks]
+    found = macro_mean(means)
+    assert 0 <= found.low <= found.estimate <= found.high <= 1 and found.low < found.high
+    without: list[Interval] = [replace(each, se=math.nan) for each in means]
+    assert math.isfinite(macro_mean(without).se)
+
+
+def test_macro_mean_covers_where_a_task_has_nothing_right() -> None:
+    """Rates .03 .03 .4 .2 of 30, 30, 500 and 675 problems: with an SE of 0 for 0 of 30 it was 88.3 %."""
+    rng = np.random.default_rng(9)
+    rates, sizes = (0.03, 0.03, 0.4, 0.2), (30, 30, 500, 675)
+    drawn = [[wilson_se(int(rng.binomial(n, p)), n) for n, p in zip(sizes, rates, strict=True)] for _ in range(2000)]
+    found = [macro_mean(each) for each in drawn]
+    assert 0.93 <= sum(each.low <= sum(rates) / 4 <= each.high for each in found) / 2000 <= 0.995
+
+
+def wilson_se(k: int, n: int) -> Interval:
     return replace(wilson(k, n), se=math.sqrt(k * (n - k) / n**3))
-
-
-def test_detectable_mean_has_its_power() -> None:
-    n, sd = 100, 0.3
-    d = detectable_mean(sd / 10, n)
-    assert d == pytest.approx((student.ppf(0.975, 99) + student.ppf(0.8, 99)) * 0.03)
-    draws = np.random.default_rng(5).normal(d, sd, (8000, n))
-    low = draws.mean(axis=1) - student.ppf(0.975, 99) * draws.std(axis=1, ddof=1) / 10
-    assert np.mean(low > 0) == pytest.approx(0.8, abs=0.02)
-    assert detectable_mean(0.5, 30) == 1.0
-    assert detectable_mean(0.01, 1) == 1.0
-    assert normal_quantile(0.8) < d / 0.03

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oneshot.errors import UsageError
-from oneshot.measure.pass_at_k import harmonic, ladder, pass_at_k, pass_curve
+from oneshot.measure.pass_at_k import harmonic, ladder, majority_curve, pass_at_k, pass_curve
 from oneshot.measure.repeated import mean_score
 from oneshot.measure.statistics import wilson
 
@@ -89,6 +89,18 @@ def test_curve_by_hand() -> None:
 def test_one_response_a_problem_is_plain_wilson() -> None:
     curve = pass_curve([(1, 1)] * 8 + [(1, 0)] * 2, [1])
     assert (curve[1].low, curve[1].high) == (wilson(8, 10).low, wilson(8, 10).high)
+
+
+def test_the_last_k_is_plain_wilson() -> None:
+    """By rounding, the harmonic mean of 3, 3, ... was above 3, and the interval another one."""
+    for k in range(1, 17):
+        for n in (*range(1, 60), 93, 100, 272, 500, 675):
+            assert harmonic([k] * n) == k
+        for n in (5, 30, 93, 675):
+            curve, plain = pass_curve([(k, 1)] * (n // 2) + [(k, 0)] * (n - n // 2), [k])[k], wilson(n // 2, n)
+            assert (curve.low, curve.high, curve.method) == (plain.low, plain.high, "wilson")
+            votes = [(["4"] * k, [True] * k)] * (n // 2) + [(["5"] * k, [False] * k)] * (n - n // 2)
+            assert majority_curve(votes, [k])[k].low == plain.low
 
 
 def test_a_curve_needs_k_responses_to_every_problem() -> None:

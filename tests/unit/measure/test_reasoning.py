@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 
 from oneshot.errors import UsageError
 from oneshot.measure.gains import paired
-from oneshot.measure.reasoning import OF_REASONING, gains_of
+from oneshot.measure.reasoning import OF_REASONING, Gain, adjusted, gains_of
 from oneshot.types import EvalRow
 
 N = 100
@@ -24,7 +25,7 @@ def rows(strict: int, lenient: int, forced: int | None = None, n: int = N) -> li
             meta["forced"] = i < forced
         made.append(
             EvalRow(
-                id=str(i), category="", prompt="?", answer="7", response="", extracted=None, correct=False,
+                id=str(i), category="", prompt=f"{i}?", answer="7", response="", extracted=None, correct=False,
                 status="ok", cut=False, tokens=1, meta=meta,
             )
         )  # fmt: skip
@@ -35,13 +36,18 @@ def others(**lenient: int) -> dict[str, Sequence[EvalRow]]:
     return {name: rows(0, right) for name, right in lenient.items()}
 
 
+def told(found: Mapping[str, Gain]) -> list[Gain]:
+    """As they stand in a table of their own."""
+    return adjusted(list(found.values()))
+
+
 def test_by_hand() -> None:
     found = gains_of(rows(20, 30, forced=35), rows(70, 80), others(prompt=40, icl=50, format=45))
     assert {name: gain.paired.estimate for name, gain in found.items()} == pytest.approx(
         {"gain_total": 0.5, "gain_format": 0.25, "gain_reasoning": 0.3}
     )
     assert (found["gain_format"].against, found["gain_reasoning"].against) == ("format", "icl")
-    assert [gain.claim for gain in found.values()] == ["supported"] * 3
+    assert [gain.claim for gain in told(found)] == ["supported, this run"] * 3
     assert found["gain_reasoning"].values == {"lenient": 0.3, "forced": 0.35, "prompt": 0.4, "icl": 0.5, "format": 0.45}
     # 30 gained, none lost of 100: q - r = 31/102 - 1/102 = .294118, SE sqrt((32/102 - .294118^2)/102) = .047198.
     assert found["gain_reasoning"].paired.ci_low == pytest.approx(0.294118 - 1.959964 * 0.047198, abs=1e-5)
@@ -66,13 +72,48 @@ def test_no_claim_where_a_baseline_is_missing(missing: str) -> None:
 
 def test_a_baseline_as_good_as_training_leaves_nothing() -> None:
     found = gains_of(rows(20, 30, forced=30), rows(70, 80), others(prompt=40, icl=80, format=45))
-    assert found["gain_reasoning"].claim == "inconclusive"
-    assert found["gain_total"].claim == "supported"
+    total, _, reasoning = told(found)
+    assert (total.claim, reasoning.claim) == ("supported, this run", "inconclusive")
 
 
 def test_worse_than_a_baseline_is_said() -> None:
-    gain = gains_of(rows(20, 30, forced=30), rows(40, 40), others(prompt=40, icl=80, format=45))["gain_reasoning"]
-    assert gain.claim == "harmed"
+    found = gains_of(rows(20, 30, forced=30), rows(40, 40), others(prompt=40, icl=80, format=45))
+    assert told(found)[2].claim == "harmed, this run"
+
+
+def test_a_gain_claims_nothing_before_it_was_adjusted_or_without_room() -> None:
+    given = others(prompt=40, icl=50, format=45)
+    for room, claim in ((True, "inconclusive"), (False, "no room to measure")):
+        found = gains_of(rows(20, 30, forced=35), rows(70, 80), given, room=room)
+        assert {gain.claim for gain in found.values()} == {claim}
+    assert {gain.claim for gain in told(found)} == {"no room to measure"}
+
+
+def test_all_gains_of_a_table_are_one_family() -> None:
+    def one(trained: int) -> dict[str, Gain]:
+        return gains_of(rows(20, 30, forced=30), rows(30, trained), others(prompt=30, icl=30, format=30))
+
+    alone = told(one(36))[2]
+    assert alone.p_value == 2 / 2**6 and alone.holm == 2 / 2**6 * 1  # the two others have smaller p
+    many = adjusted([gain for found in (one(36), one(30), one(30)) for gain in found.values()])
+    assert many[2].holm > 0.05 and many[2].claim == "inconclusive" and many[2].paired.badge == "supported"
+    missing = gains_of(rows(20, 30), rows(70, 80))["gain_reasoning"]
+    assert adjusted([missing]) == [missing]  # it claims nothing, so it is no member
+
+
+def test_gains_of_several_runs_speak_of_new_seeds() -> None:
+    base, given = rows(20, 30, forced=35), others(prompt=40, icl=50, format=45)
+    runs = [(base, rows(70, right)) for right in (78, 80, 82)]
+    pooled = [[replace(row, sample=s) for s, pair in enumerate(runs) for row in pair[side]] for side in (0, 1)]
+    total, form, beyond = told(gains_of(pooled[0], pooled[1], given, samples=1, runs=runs))
+    assert beyond.effects == pytest.approx((0.28, 0.3, 0.32)) and beyond.claim == "supported, new seeds"
+    assert total.effects == pytest.approx((0.5,) * 3)
+    assert (form.effects, form.claim) == ((), "supported, this run")
+    assert form.paired == gains_of(base, runs[0][1], given)["gain_format"].paired  # copies of the base make no samples
+    doubted = told(gains_of(pooled[0], pooled[1], given, samples=1, runs=runs, doubt="the seeds of B are 0, 0, 0"))
+    assert [gain.claim for gain in doubted] == ["not tested", "supported, this run", "not tested"]
+    two = told(gains_of(pooled[0], pooled[1], given, samples=1, runs=runs[:2]))
+    assert two[2].claim == "not tested"
 
 
 def test_one_more_baseline_never_raises_the_gain() -> None:

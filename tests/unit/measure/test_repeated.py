@@ -62,7 +62,9 @@ def test_paired_scores_by_hand() -> None:
     assert (found.low, found.high) == pytest.approx((0.15 - half, 0.15 + half), abs=1e-6)
     # Of +-1 +-2 +-1 +-1 (the 0 flips to itself) the 16 sums are 5 3 3 3 1 1 1 1 and their opposites... at least 3: 8
     assert found.p_value == brute_force([0.25, 0.5, 0.25, -0.25]) == 0.5
-    assert found.detectable == pytest.approx((2.776445 + 0.940965) * math.sqrt(0.01625), abs=1e-6)
+    assert found.detectable == 1.0  # five problems cannot give a p of .05
+    twice = paired_scores([0.25, 0.5, 0.25, 0.0, -0.25] * 2, 4)
+    assert twice.detectable == pytest.approx((2.262157 + 0.883404) * twice.se, abs=1e-6)
     assert (found.n, found.method) == (5, "t")
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from oneshot.errors import UsageError
 from oneshot.measure.repeated import mean_score
 from oneshot.measure.scores import answered, detectable_unpaired, summary
-from oneshot.measure.statistics import Interval, wilson
+from oneshot.measure.statistics import Interval, detectable, wilson
 from oneshot.types import EvalRow
 
 
@@ -21,7 +21,7 @@ def row(key: str, answer: str | None = "4", *, sample: int = 0, category: str = 
     made = EvalRow(
         id=key,
         category=category,
-        prompt="2+2?",
+        prompt=f"{key}: 2+2?",
         answer="4",
         response="I do not know" if answer is None else f"It is \\boxed{{{answer}}}.",
         extracted=answer,
@@ -150,12 +150,14 @@ def test_shares_of_responses_that_went_wrong() -> None:
     assert (told["repeated"], told["run_on"], told["empty"], told["in_box"]) == (0.25, 0.25, 0.25, 0)
     unrecorded = [replace(r, meta={}) for r in rows]
     assert summary(unrecorded)["repeated"] == 0.5
-    assert summary(unrecorded)["boxed"] == 0
+    assert summary(unrecorded)["boxed"] is None, "nothing was graded strictly"
+    assert summary([rows[0], unrecorded[1]])["boxed"] is None
 
 
 def test_a_users_score_is_an_answer_that_cannot_vote() -> None:
     scored = [row("a", None, sample=i, correct=True, meta={"score": 1.0}) for i in range(2)]
     assert answered(scored[0]) and not answered(row("b", None)) and answered(row("c", ""))
+    assert answered(row("d", None, correct=True)), "what is right was found"
     told = summary(scored)
     assert (told["found"], told["maj_at_k"]) == (1.0, {})
     assert told["pass_at_k"]["2"]["estimate"] == 1.0
@@ -186,7 +188,8 @@ def test_nothing_is_refused() -> None:
 
 
 def test_detectable_unpaired() -> None:
-    """At 250 of 500: SE .0223 in Wilson's form, times (1.96 + .84) sqrt 2."""
-    assert detectable_unpaired(wilson(250, 500)) == pytest.approx(2.801585 * 2**0.5 * 0.5 / 503.8415**0.5, abs=1e-6)
-    assert 0 < detectable_unpaired(wilson(0, 500)) < 0.02
+    """0 of 30 needs 25 points; half widths of independent intervals said 11.5."""
+    assert detectable_unpaired(wilson(0, 30)) == detectable(0, 0, 30) > 0.25
+    assert detectable_unpaired(mean_score([0.0] * 30, 8)) == detectable(0, 0, 30)
+    assert detectable_unpaired(wilson(250, 500)) == pytest.approx(0.0901, abs=1e-4)
     assert detectable_unpaired(Interval(estimate=0.5, low=0.0, high=1.0, n=1, method="wilson")) == 1.0

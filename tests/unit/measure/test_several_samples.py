@@ -27,7 +27,7 @@ def row(key: str, kind: str, sample: int = 0, category: str = "add") -> EvalRow:
     return EvalRow(
         id=key,
         category=category,
-        prompt="2 + 5?",
+        prompt=f"{key}: 2 + 5?",
         answer="7",
         response="...",
         extracted="7" if kind in "10" else None,

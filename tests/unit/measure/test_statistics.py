@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binomtest, norm
+from scipy.stats import binomtest
 
 from oneshot.measure.statistics import (
     bonett_price,
-    detectable,
     macro_average,
     mcnemar_exact,
     normal_quantile,
@@ -97,7 +96,6 @@ def test_swapping_the_models_mirrors_the_interval(table: tuple[int, int, int]) -
     one, other = bonett_price(b, c, n), bonett_price(c, b, n)
     assert (one.estimate, one.low, one.high) == pytest.approx((-other.estimate, -other.high, -other.low), abs=1e-12)
     assert mcnemar_exact(b, c) == mcnemar_exact(c, b)
-    assert detectable(b, c, n) == detectable(c, b, n)
 
 
 @given(tables())
@@ -155,19 +153,3 @@ def test_macro_average_covers_with_eight_kinds_of_fifteen(p12: float, p21: float
     ours = macro_average([bonett_price(int(b), int(c), 15) for b, c, _ in draws[0]])
     assert (ours.low, ours.high) == pytest.approx((plain[0] - half[0], plain[0] + half[0]), abs=1e-6)
     assert 0.94 <= np.mean(np.abs(plain - (p12 - p21)) <= half) <= 0.985
-
-
-def test_detectable_by_hand() -> None:
-    # No flips among 98: s = 2/100, Z = 1.959964 + 0.841621 = 2.801585, d = Z sqrt(.02/(100 + 7.848879))
-    assert detectable(0, 0, 98) == pytest.approx(0.0381514, abs=1e-6)
-    assert detectable(1, 0, 1) <= 1.0
-
-
-def test_a_detectable_difference_is_found_with_its_power() -> None:
-    n, flips = 200, 0.3
-    d = detectable(30, 30, n)
-    p12, p21 = (flips + d) / 2, (flips - d) / 2
-    draws = np.random.default_rng(3).multinomial(n, [p12, p21, 1 - flips], size=8000)
-    low, _, _ = bonett_price_arrays(draws[:, 0], draws[:, 1], n)
-    assert np.mean(low > 0) == pytest.approx(0.8, abs=0.03)
-    assert norm.ppf(0.8) == pytest.approx(normal_quantile(0.8))

@@ -40,7 +40,7 @@ def row(kind: str, index: int, right: bool, *, text: str, rungs: list[str], cut:
     return EvalRow(
         id=f"{kind}-{index}",
         category=kind,
-        prompt=f"There are {a} shells in one pack. How many shells are there in {b} packs? {text}",
+        prompt=f"There are {a} shells in one pack. How many shells are there in {b} packs? Shop {kind}-{index}. {text}",
         answer=answer,
         response=f"To find the number of shells we take {a} and {b}. {text}\nThe answer is {given}.",
         extracted=given,
@@ -158,6 +158,6 @@ def make_run(root: Path, *, text: str = "", with_summary: bool = True, steps: in
 
 def eval_row(key: str, right: bool, category: str) -> EvalRow:
     return EvalRow(
-        id=key, category=category, prompt="p", answer="1", response="r", extracted="1", correct=right, status="ok",
-        cut=False, tokens=1,
+        id=key, category=category, prompt=f"{key}?", answer="1", response="r", extracted="1", correct=right,
+        status="ok", cut=False, tokens=1,
     )  # fmt: skip

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from oneshot.cli.main import main
 from oneshot.measure.scores import summary
 from oneshot.record import EvalFolder, Evaluations, RunFolder
+from oneshot.stages.averages import base_name
 from oneshot.types import EvalRow
 
+Told = tuple[int, str, str]
+"""Status, stdout, stderr."""
 PROTOCOL: dict[str, Any] = {
     "model": "toy", "weights": "aaaa", "dtype": "float32", "prompt": "<user>1 + 1?", "eos_ids": [2], "kind": "generate",
     "samples": 1, "temperature": 0.0, "max_new_tokens": 64, "suffix": "", "system": "", "seed": 0,
-    "grader": "math-lenient", "grader_version": "g1", "data": {"digest": "d1", "limit": 0, "rows": 4},
+    "grader": "math-lenient", "grader_version": "g1",
 }  # fmt: skip
 
 
@@ -33,22 +40,48 @@ def responses(words: str | Sequence[str], prefix: str = "p") -> list[EvalRow]:
 
 
 def put(
-    store: Evaluations, task: str, checkpoint: str, words: str | Sequence[str] | Sequence[EvalRow], *, floor: float = 0.0,
+    store: Evaluations,
+    task: str,
+    checkpoint: str,
+    words: str | Sequence[str] | Sequence[EvalRow],
+    *,
+    floor: float = 0.0,
     **protocol: Any,
-) -> None:  # fmt: skip
-    """Record an evaluation; `protocol` replaces entries of `PROTOCOL`."""
+) -> None:
+    """Record an evaluation; `protocol` replaces entries of `PROTOCOL`. Trained weights are each run's own."""
     made = [word for word in words if isinstance(word, EvalRow)] or responses([str(word) for word in words])
-    rows = [replace(row, prompt=f"{task}: 1 + 1?") for row in made]
-    results = {"schema": "oneshot.results/2", **summary(rows, floor=floor), "protocol": PROTOCOL | protocol}
+    rows = [replace(row, prompt=f"{base_name(task)}: {row.id}?") for row in made]
+    trained = checkpoint.startswith("checkpoint-")
+    own = {
+        "weights": f"{store.path.name[-4:]}{checkpoint[10:]}" if trained else "aaaa",
+        "data": {"digest": f"d {base_name(task)}", "limit": 0, "rows": 4},
+    }
+    results = {"schema": "oneshot.results/2", **summary(rows, floor=floor), "protocol": PROTOCOL | own | protocol}
     store.write_eval(task, checkpoint, results, rows)
 
 
-def run(root: Path, name: str = "pi1", *, source: str = "") -> RunFolder:
+def run(root: Path, name: str = "pi1", *, source: str = "", seed: int = 0, reward: str = "math") -> RunFolder:
     """An empty run folder below `root`."""
-    config = {"seed": 0, "model": {"name": "toy"}, "evals": {"source": source}}
+    config = {"seed": seed, "model": {"name": "toy"}, "reward": {"name": reward}, "evals": {"source": source}}
     return RunFolder.create(root, name, config, ["oneshot", "train"])
 
 
 def folder(path: Path, **model: Any) -> EvalFolder:
     """The folder of a model without a run."""
     return EvalFolder.open(path, model or {"model": "toy"})
+
+
+def compared(capsys: pytest.CaptureFixture[str], *words: object) -> Told:
+    """What `oneshot compare` does with these words."""
+    code = main(["compare", *map(str, words)])
+    told = capsys.readouterr()
+    assert "Traceback" not in told.err
+    return code, told.out, told.err
+
+
+def object_of(compare: Callable[..., Told], *words: object, code: int = 0) -> dict[str, Any]:
+    """The JSON object of a comparison that ends with this status."""
+    status, out, err = compare(*words, "--json")
+    assert status == code, out + err
+    found: dict[str, Any] = json.loads(out)
+    return found

@@ -86,3 +86,9 @@ class ScriptedEngine:
 
 def with_engine(setup: Setup, engine: Any) -> Setup:
     return replace(setup, eval_engine=engine)
+
+
+def boxed(i: int, s: int) -> str:
+    """Even problems are right in a box, odd ones are stated without one; every third sample is wrong."""
+    answer = i + 1 if s < 2 else i + 2
+    return f"so \\boxed{{{answer}}}." if i % 2 == 0 else f"The answer is {answer}."

@@ -51,7 +51,7 @@ def row(number: int, *, correct: bool, category: str = "", rungs: Sequence[str] 
     values: dict[str, Any] = {
         "id": f"{category}-{number}",
         "category": category,
-        "prompt": "?",
+        "prompt": f"{category}-{number}?",
         "answer": "7",
         "response": "7" if correct else "8",
         "extracted": "7" if correct else "8",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 from oneshot.config.load import to_dict
 from oneshot.config.schema import Config, DataConfig, EvalsConfig
 from oneshot.data.tasks.task import Protocol, Task
-from oneshot.record import RunFolder
+from oneshot.record import EvalFolder, RunFolder
 from oneshot.rewards.functions import build_verifier
 from oneshot.stages.asked import Asked
 from oneshot.stages.setup import Setup
@@ -103,3 +104,29 @@ def run_of(
     ]
     run.step(0, {"train/accuracy": 0.5}, groups)
     return run
+
+
+DEV = [Problem(id=f"d{i}", prompt=f"What is {i} + 20?", answer=str(i + 20)) for i in range(8)]
+
+
+def quiet(text: str) -> None:
+    pass
+
+
+def prompts(setup: Setup, asked: Asked) -> list[str]:
+    assert asked.render is not None
+    return [setup.policy.tokenizer.decode(list(asked.render(problem))) for problem in asked.problems]
+
+
+def kept(folder: Path) -> EvalFolder:
+    return EvalFolder.open(folder / "results", {"model": "tiny"})
+
+
+def dev_file(folder: Path, problems: list[Problem] = DEV) -> EvalsConfig:
+    path = folder / "dev.jsonl"
+    path.write_text("".join(json.dumps({"id": p.id, "prompt": p.prompt, "answer": p.answer}) + "\n" for p in problems))
+    return EvalsConfig(source=str(path))
+
+
+def never(prompt: str, sample: int) -> str:
+    raise AssertionError("nothing should be sampled")

@@ -21,7 +21,8 @@ def found(task: Task, *, rows: int = 4, count: int = 4, digest: str = "d" * 64) 
 
 
 def under(own: Protocol = OWN, **evals: Any) -> Asked:
-    return ask(found(task_of(protocol=own)), Config(evals=EvalsConfig(**evals)))
+    given = {f"evals.{name}" for name in evals}
+    return ask(found(task_of(protocol=own)), Config(evals=EvalsConfig(**evals)), given=lambda key: key in given)
 
 
 def test_the_tasks_own_protocol_has_the_tasks_own_name() -> None:
@@ -48,9 +49,11 @@ def test_settings_change_the_protocol_and_the_name(evals: dict[str, Any], field:
     assert asked.name == under(**evals).name
 
 
-def test_the_system_text_of_the_data_counts() -> None:
-    asked = ask(found(task_of(protocol=OWN)), Config(data=DataConfig(system="Be brief.")))
-    assert asked.protocol == replace(OWN, system="Be brief.")
+def test_inside_a_run_suffix_and_grader_are_the_dev_sets() -> None:
+    data = DataConfig(system="Be brief.")
+    evals = EvalsConfig(suffix="Think.", grader="math", samples=4, temperature=0.2, max_new_tokens=64)
+    asked = ask(found(task_of(protocol=OWN)), Config(data=data, evals=evals))
+    assert asked.protocol == replace(OWN, system="Be brief.", samples=4, temperature=0.2, max_new_tokens=64)
 
 
 def test_only_what_was_given_changes_anything() -> None:

@@ -18,8 +18,8 @@ from oneshot.types import EvalRow
 
 def row(problem: int, correct: bool, sample: int = 0) -> EvalRow:
     return EvalRow(
-        id=f"p{problem}", category="sum", prompt="?", answer="1", response="1", extracted="1", correct=correct,
-        status="ok", cut=False, tokens=1, sample=sample,
+        id=f"p{problem}", category="sum", prompt=f"{problem}?", answer="1", response="1", extracted="1",
+        correct=correct, status="ok", cut=False, tokens=1, sample=sample,
     )  # fmt: skip
 
 

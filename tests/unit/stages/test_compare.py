@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from scipy.stats import t as student
 
-from oneshot.cli.main import main
 from oneshot.measure.statistics import bonett_price, wilson
-from tests.unit.stages.comparing import folder, put, response, run
+from tests.unit.stages.comparing import compared, folder, object_of, put, response, run
 
-Told = tuple[int, str, str]
 N = 40
+NOT_ALL = ("not tested beyond lenient",)
+"""What a gain comes to without its baselines."""
 
 
 def right(count: int, n: int = N) -> str:
@@ -25,31 +23,12 @@ def right(count: int, n: int = N) -> str:
 
 
 @pytest.fixture
-def compare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Told]:
-    """`compare(*words)`: status, stdout, stderr; in a folder whose runs are below `runs`."""
+def told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., dict[str, Any]]:
+    """The JSON object of a comparison that works, in a folder whose runs are below `runs`."""
     monkeypatch.chdir(tmp_path)
-
-    def go(*words: object) -> Told:
-        code = main(["compare", *map(str, words)])
-        told = capsys.readouterr()
-        assert "Traceback" not in told.err
-        return code, told.out, told.err
-
-    return go
-
-
-@pytest.fixture
-def told(compare: Callable[..., Told]) -> Callable[..., dict[str, Any]]:
-    """The JSON object of a comparison that works."""
-
-    def go(*words: object) -> dict[str, Any]:
-        code, out, err = compare(*words, "--json")
-        assert code == 0, err
-        assert out.count("\n") == 1
-        found: dict[str, Any] = json.loads(out)
-        return found
-
-    return go
+    return lambda *words: object_of(lambda *given: compared(capsys, *given), *words)
 
 
 def test_a_run_alone_is_base_against_its_last_checkpoint(told: Callable[..., dict[str, Any]]) -> None:
@@ -134,17 +113,6 @@ def test_a_whole_suite_has_its_average(told: Callable[..., dict[str, Any]]) -> N
     assert told(one.path, "--tasks", "math6")["averages"] == found["averages"]
 
 
-def test_tasks_that_share_problems_are_not_averaged(told: Callable[..., dict[str, Any]]) -> None:
-    one = run(Path("runs"))
-    for name in ("arc_easy", "arc_easy-loglikelihood"):
-        for checkpoint, count in (("base", 10), ("checkpoint-4", 20)):
-            put(one, name, checkpoint, [response(f"p{i}", kind) for i, kind in enumerate(right(count))])
-            results, rows = one.read_eval(name, checkpoint)
-            one.write_eval(name, checkpoint, results, [replace(row, prompt="1 + 1?") for row in rows])
-    found = told(one.path)
-    assert len(found["tasks"]) == 2 and found["averages"] == {}
-
-
 def test_no_room_to_measure(told: Callable[..., dict[str, Any]]) -> None:
     one = run(Path("runs"))
     put(one, "arc_easy", "base", right(11), floor=0.25)
@@ -154,30 +122,56 @@ def test_no_room_to_measure(told: Callable[..., dict[str, Any]]) -> None:
     assert task["comparisons"]["B"]["claim"] == "no room to measure"
 
 
+def test_an_average_has_no_room_where_one_of_its_tasks_has_none(told: Callable[..., dict[str, Any]]) -> None:
+    one = run(Path("runs"))
+    for task, before in (("arc_easy", 11), ("arc_challenge", 20)):
+        put(one, task, "base", right(before), floor=0.25)
+        put(one, task, "checkpoint-4", right(38), floor=0.25)
+    found = told(one.path)
+    assert found["tasks"]["arc_challenge"]["comparisons"]["B"]["claim"] == "supported"
+    mean = found["averages"]["reasoning"]
+    assert (mean["room"], mean["comparisons"]["B"]["claim"]) == (False, "no room to measure")
+
+
+@pytest.mark.parametrize(("after", "claim"), [(10, "no room to measure"), (4, "no room to measure"), (30, "supported")])
+def test_what_reaches_chance_from_below_is_no_gain(told: Callable[..., dict[str, Any]], after: int, claim: str) -> None:
+    one = run(Path("runs"))
+    put(one, "arc_easy", "base", "1" * 2 + "n" * 38, floor=0.25)
+    put(one, "arc_easy", "checkpoint-4", right(after), floor=0.25)
+    task = told(one.path)["tasks"]["arc_easy"]
+    assert task["room"] is True  # the base can be told from chance: it lies below
+    assert task["comparisons"]["B"]["claim"] == claim and task["comparisons"]["B"]["room"] is (claim == "supported")
+    assert {gain["claim"] for gain in task["comparisons"]["B"]["gains"].values()} <= {
+        "no room to measure" if after < 30 else "supported, this run", *NOT_ALL,
+    }  # fmt: skip
+
+
 def test_several_samples_and_new_seeds(told: Callable[..., dict[str, Any]]) -> None:
-    runs = [run(Path("runs"), f"s{i}") for i in range(3)]
+    runs = [run(Path("runs"), f"s{i}", seed=i) for i in range(3)]
     for i, each in enumerate(runs):
         put(each, "math500", "base", ["10"] * N, samples=2)
         put(each, "math500", "checkpoint-4", ["11"] * (20 + 4 * i) + ["10"] * (20 - 4 * i), samples=2)
     found = told(",".join(str(each.path) for each in runs))
     claim = found["tasks"]["math500"]["comparisons"]["B"]
     assert claim["seeds"]["effects"] == pytest.approx([0.25, 0.3, 0.35])
-    half = student.ppf(0.975, 2) * 0.05 / 3**0.5
-    low, high = claim["paired"]["ci_low"], claim["paired"]["ci_high"]
-    assert claim["seeds"]["ci_low"] == pytest.approx(min(low, 0.3 - half))
-    assert claim["seeds"]["ci_high"] == pytest.approx(max(high, 0.3 + half))
-    assert claim["paired"]["samples"] == 6 and claim["paired"]["n"] == N
+    quantile = student.ppf(0.975, 2)
+    half = quantile * 0.05 / 3**0.5
+    low, high = min(claim["paired"]["ci_low"], 0.3 - half), max(claim["paired"]["ci_high"], 0.3 + half)
+    assert (claim["seeds"]["ci_low"], claim["seeds"]["ci_high"]) == pytest.approx((low, high))
+    se = (high - low) / 2 / quantile
+    assert claim["seeds"]["detectable"] == pytest.approx((quantile + student.ppf(0.8, 2)) * se)
+    assert claim["paired"]["samples"] == 2 and claim["paired"]["n"] == N
     assert (claim["scope"], claim["claim"]) == ("new seeds", "supported")
     assert sum(sum(row.values()) for row in claim["transitions"].values()) == pytest.approx(N)
 
 
 def test_two_runs_are_no_seeds_and_one_base_stands_beside_all(told: Callable[..., dict[str, Any]]) -> None:
-    base, runs = folder(Path("base")), [run(Path("runs"), f"s{i}") for i in range(2)]
+    base, runs = folder(Path("base")), [run(Path("runs"), f"s{i}", seed=i) for i in range(2)]
     put(base, "math500", "base", right(10))
     for each in runs:
         put(each, "math500", "checkpoint-4", right(30))
     claim = told("base", ",".join(str(each.path) for each in runs))["tasks"]["math500"]["comparisons"]["B"]
-    assert claim["claim"] == "not tested" and "3 are needed" in claim["scope"]
+    assert claim["claim"] == "not tested" and "3 seeds are needed" in claim["scope"]
     assert claim["paired"]["estimate"] == claim["seeds"]["estimate"] == 0.5
     assert claim["transitions"]["wrong"]["right"] == pytest.approx(20)
 
@@ -196,43 +190,6 @@ def test_the_dev_set_is_left_out_where_there_is_a_test(told: Callable[..., dict[
     assert dev["arms"]["B"][0]["checkpoint"] == "checkpoint-8" and dev["tasks"]["builtin-dev"]["chosen_by"] is True
 
 
-def test_gains_take_the_baselines_that_are_there(told: Callable[..., dict[str, Any]]) -> None:
-    one, shape = run(Path("runs")), run(Path("runs"), "format")
-    words = {"base": "1" * 4 + "l" * 6, "base+icl": "1" * 16, "base+prompt-plain": "1" * 12, "checkpoint-4": "1" * 30}
-    for checkpoint, word in words.items():
-        put(one, "math500", checkpoint, word + "n" * (N - len(word)), prompt=checkpoint)
-    put(shape, "math500", "checkpoint-4", "1" * 14 + "n" * 26)
-    base = f"{one.path}:base"
-    with pytest.raises(AssertionError, match="prompt of the first problem"):
-        told(base, one.path)
-    for checkpoint in ("base", "checkpoint-4"):
-        put(one, "math500", checkpoint, words[checkpoint] + "n" * (N - len(words[checkpoint])))
-    claim = told(base, one.path)["tasks"]["math500"]["comparisons"]["B"]
-    gain = claim["gains"]["gain_reasoning"]
-    assert (gain["against"], gain["paired"]["estimate"]) == ("icl", pytest.approx(14 / N))
-    assert gain["missing"] == ["forced", "format"] and gain["claim"] == "not tested beyond lenient, prompt, icl"
-    assert claim["gains"]["gain_total"]["paired"]["estimate"] == pytest.approx(26 / N)
-    assert claim["strict"]["estimate"] == pytest.approx(26 / N) and claim["lenient"]["estimate"] == pytest.approx(0.5)
-    assert (claim["states"]["base"]["none"], claim["found"]["base"]) == (30, 0.25)
-    both = told(base, one.path, "--format-only", shape.path)["tasks"]["math500"]["comparisons"]["B"]["gains"]
-    assert both["gain_reasoning"]["missing"] == ["forced"]
-    assert both["gain_format"]["against"] == "format" and both["gain_format"]["paired"]["estimate"] == pytest.approx(
-        10 / N
-    )
-
-
-def test_a_baseline_of_another_model_or_protocol_is_not_taken(told: Callable[..., dict[str, Any]]) -> None:
-    base, one = folder(Path("base")), run(Path("runs"))
-    put(base, "math500", "base", right(10))
-    put(one, "math500", "checkpoint-4", right(20))
-    put(one, "math500", "base+icl", right(30), weights="bbbb")
-    put(base, "math500", "base+prompt-plain", right(15), max_new_tokens=9)
-    found = told("base", one.path)
-    gain = found["tasks"]["math500"]["comparisons"]["B"]["gains"]["gain_reasoning"]
-    assert list(gain["values"]) == ["lenient"]
-    assert any("base+prompt-plain" in note and "max_new_tokens" in note for note in found["notes"])
-
-
 def test_categories(told: Callable[..., dict[str, Any]]) -> None:
     one = run(Path("runs"))
     for checkpoint, kinds in (("base", "0101"), ("checkpoint-4", "1110")):
@@ -240,3 +197,33 @@ def test_categories(told: Callable[..., dict[str, Any]]) -> None:
         put(one, "math500", checkpoint, rows)
     categories = told(one.path)["tasks"]["math500"]["comparisons"]["B"]["categories"]
     assert {name: pair["estimate"] for name, pair in categories.items()} == {"add": 0.5, "mul": 0}
+
+
+def test_categories_of_other_names_are_told_and_left_out(told: Callable[..., dict[str, Any]]) -> None:
+    one = run(Path("runs"))
+    for checkpoint, names in (("base", "xy"), ("checkpoint-4", "xz")):
+        put(one, "math500", checkpoint, [response(f"p{i}", "1", category=name) for i, name in enumerate(names)])
+    found = told(one.path)
+    assert found["tasks"]["math500"]["comparisons"]["B"]["categories"] == {}
+    assert any("call the categories of its problems otherwise" in note for note in found["notes"])
+
+
+def test_a_null_says_which_gains_it_excludes(told: Callable[..., dict[str, Any]]) -> None:
+    one = run(Path("runs"))
+    put(one, "math500", "base", right(10))
+    put(one, "math500", "checkpoint-4", right(12))
+    claim = told(one.path)["tasks"]["math500"]["comparisons"]["B"]
+    assert (claim["claim"], claim["gains_excluded_above"]) == ("inconclusive", claim["paired"]["ci_high"])
+    put(one, "math500", "checkpoint-4", right(38))
+    assert told(one.path)["tasks"]["math500"]["comparisons"]["B"]["gains_excluded_above"] is None
+
+
+def test_several_claims_need_larger_differences(told: Callable[..., dict[str, Any]]) -> None:
+    one = run(Path("runs"))
+    for task in ("gsm8k", "aime24"):
+        put(one, task, "base", right(10))
+        put(one, task, "checkpoint-4", right(20))
+    sizes = [
+        told(one.path, "--tasks", which)["tasks"]["gsm8k"]["comparisons"]["B"] for which in ("gsm8k", "gsm8k,aime24")
+    ]
+    assert sizes[0]["paired"]["detectable"] < sizes[1]["paired"]["detectable"]

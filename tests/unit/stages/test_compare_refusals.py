@@ -12,6 +12,7 @@ import pytest
 
 from oneshot.cli.main import main
 from oneshot.record import RunFolder
+from oneshot.stages.compare_match import WORDS
 from tests.unit.stages.comparing import folder, put, response, responses, run
 
 Refused = Callable[..., dict[str, Any]]
@@ -87,6 +88,14 @@ def test_arms_of_unequal_numbers_of_runs(refused: Refused) -> None:
     assert refused(",", other.path)["code"] == "E103"
 
 
+def test_more_arms_than_letters(refused: Refused) -> None:
+    one = run(Path("runs"))
+    for step in range(1, 29):
+        put(one, "math500", f"checkpoint-{step}", "0011")
+    found = refused(*(f"{one.path}:checkpoint-{step}" for step in range(1, 29)))
+    assert found["code"] == "E103" and "there are 28 arms" in found["message"]
+
+
 def test_no_common_task(refused: Refused) -> None:
     one, other = two()
     third = run(Path("runs"), "third")
@@ -108,7 +117,7 @@ def test_no_common_task(refused: Refused) -> None:
         ({"temperature": 0.6}, "temperature 0.0 and 0.6"),
         ({"grader": "math"}, "grader 'math-lenient' and 'math'"),
         ({"grader_version": "g2"}, "Recorded responses are only graded again."),
-        ({"data": {"digest": "d2", "limit": 0}}, "data 'd1' and 'd2'"),
+        ({"data": {"digest": "d2", "limit": 0}}, "data 'd math500' and 'd2'"),
         ({"suffix": "Think."}, "suffix '' and 'Think.'"),
     ],
 )
@@ -136,6 +145,19 @@ def test_what_is_recorded_once_is_told_and_seeds_may_differ(capsys: pytest.Captu
     assert main(["compare", str(one.path), str(other.path), "--json"]) == 0
     notes = json.loads(capsys.readouterr().out)["notes"]
     assert any("response limit" in note and "not recorded by both" in note for note in notes)
+
+
+@pytest.mark.usefixtures("refused")
+@pytest.mark.parametrize("key", ["prompt", "grader_version", "data"])
+def test_what_neither_side_recorded_is_told(capsys: pytest.CaptureFixture[str], key: str) -> None:
+    one, other = two()
+    for store in (one, other):
+        results, rows = store.read_eval("math500", "checkpoint-4")
+        del results["protocol"][key]
+        store.write_eval("math500", "checkpoint-4", results, rows)
+    assert main(["compare", str(one.path), str(other.path), "--json"]) == 0
+    (note,) = json.loads(capsys.readouterr().out)["notes"]
+    assert WORDS.get(key, key) in note and "not recorded by both of A and B" in note
 
 
 def test_a_task_under_another_protocol_has_another_folder(refused: Refused, capsys: pytest.CaptureFixture[str]) -> None:

@@ -54,7 +54,7 @@ def test_text_for_people(compare: Callable[..., Told]) -> None:
 
 
 def test_text_of_several_samples_and_seeds(compare: Callable[..., Told]) -> None:
-    runs = [run(Path("runs"), f"s{i}") for i in range(3)]
+    runs = [run(Path("runs"), f"s{i}", seed=i) for i in range(3)]
     for i, each in enumerate(runs):
         put(each, "math500", "base", ["100"] * N, samples=3)
         put(each, "math500", "checkpoint-4", ["110"] * (20 + i) + ["100"] * (20 - i), samples=3)

@@ -3,52 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
 
 import pytest
 
-from oneshot.data.tasks.files import file_task
-from oneshot.data.tasks.task import Protocol
-from oneshot.measure.scores import summary
-from oneshot.rewards.functions import build_verifier
-from oneshot.stages.asked import Asked
+from oneshot.stages.eval_claims import judge, macro
 from oneshot.stages.eval_output import text
-from oneshot.stages.eval_results import Measured, adjust, entry, macro
-from oneshot.types import EvalRow
-
-
-def rows(grades: Sequence[Sequence[int]], *, parts: int = 2) -> list[EvalRow]:
-    return [
-        EvalRow(
-            id=str(i), category=f"a rather long part of the problems {i % parts}", prompt="?", answer="1", response="1",
-            extracted="1", correct=bool(right), status="ok", cut=False, tokens=12_345, sample=s,
-            meta={"boxed": bool(right), "lenient": bool(right), "forced": bool(right)},
-        )
-        for i, row in enumerate(grades)
-        for s, right in enumerate(row)
-    ]  # fmt: skip
-
-
-def measured(name: str, **checkpoints: Sequence[EvalRow]) -> Measured:
-    grader = build_verifier("math")
-    asked = Asked(
-        name=f"{name}-1234abcd", task=file_task(f"{name}.jsonl", []), problems=(), protocol=Protocol(),
-        verify=grader, strict=grader, lenient=grader, data={"origin": f"{name}.jsonl"},
-    )  # fmt: skip
-    found = Measured(asked=asked)
-    for checkpoint, each in checkpoints.items():
-        found.add(checkpoint.replace("__", "+").replace("_", "-"), summary(each), each)
-    return found
-
-
-def lines(tasks: dict[str, Any], ks: Sequence[int] = (), **more: Any) -> list[str]:
-    found = text({"tasks": tasks, **more}, ks).splitlines()
-    assert all(len(line) <= 80 for line in found), "\n".join(found)
-    return found
-
-
-ZERO, HALF, ALL = [[0]] * 10, [[1], [0]] * 5, [[1]] * 10
+from oneshot.stages.eval_results import entry
+from tests.unit.stages.measured import ALL, HALF, ZERO, lines, measured, rows
 
 
 def test_a_run() -> None:
@@ -64,7 +25,7 @@ def test_a_run() -> None:
         "  checkpoint-60: 5 of 10 = 50.0%, 95 % interval 23.7% to 76.3%",
     ]
     assert shown[3].startswith("  paired difference +50.0 points, 95 % interval ")
-    assert shown[4].startswith("    supported; 5 gained, 0 lost, p = 0.0625; detectable: ")
+    assert shown[4].startswith("    no room to measure; 5 gained, 0 lost, p = 0.0625; detectable: ")
     assert [line.split() for line in shown[5:8]] == [
         ["strict", "lenient", "forced", "found", "cut", "repeated", "tokens"],
         ["base", "0.0%", "0.0%", "0.0%", "100.0%", "0.0%", "0.0%", "12,345"],
@@ -79,7 +40,7 @@ def test_claims_of_one_table_are_adjusted_together() -> None:
         name: entry(measured(name, base=rows(ZERO), checkpoint_1=rows(trained)), "checkpoint-1")
         for name, trained in (("a", HALF), ("b", ALL))
     }
-    adjust(tasks)
+    judge(tasks)
     assert tasks["a"]["paired"]["p_value"] == pytest.approx(2 / 2**5)
     assert tasks["b"]["paired"]["p_value"] == pytest.approx(2 / 2**10)
     assert tasks["a"]["paired"]["p_holm"] == pytest.approx(2 / 2**5)
@@ -93,7 +54,7 @@ def test_all_checkpoints_and_baselines_in_one_table() -> None:
         checkpoint_10=rows(HALF), checkpoint_20=rows(ALL), checkpoint_12345=rows(HALF),
     )  # fmt: skip
     told = entry(found, "checkpoint-12345")
-    adjust({"a": told})
+    judge({"a": told})
     assert list(told["checkpoints"]) == ["checkpoint-10", "checkpoint-20", "checkpoint-12345"]
     baseline = told["baselines"]["base+prompt-four-shot"]
     assert (baseline["over_base"]["estimate"], baseline["trained_over"]["estimate"]) == (0.5, 0.0)

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from oneshot.config.schema import EvalsConfig
+from oneshot.data.tasks.digest import digest_of
 from oneshot.rewards.functions import build_verifier
+from oneshot.rewards.version import grader_version
 from oneshot.stages.eval_grading import Graders, Raw, raw_of, same_answer
 from oneshot.stages.evaluation import evaluate, measure, results
 from oneshot.stages.setup import annotate
@@ -97,6 +99,11 @@ def test_a_dev_set_is_recorded_and_read(tmp_path: Path) -> None:
     body, read = run.read_eval("dev", "base")
     assert read == rows
     assert (body["schema"], body["n"], body["protocol"]["max_new_tokens"]) == ("oneshot.results/2", 3, 8)
+    protocol = body["protocol"]
+    assert "What is 0 + 1?" in protocol["prompt"]
+    assert (protocol["kind"], protocol["system"], protocol["seed"]) == ("generate", "", 0)
+    assert protocol["data"] == {"origin": "builtin", "rows": 3, "digest": digest_of(sums(3)), "limit": 0}
+    assert protocol["grader_version"] == grader_version(setup.names.eval_verify.name)
     assert {"boxed", "lenient", "correct_short", "repeated"} <= set(rows[0].meta)
     idle = ScriptedEngine(lambda i, s: "")
     assert measure(replace(setup, eval_engine=idle), sums(3), run, "dev", "base") == rows  # type: ignore[arg-type]
