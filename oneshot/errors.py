@@ -21,7 +21,7 @@ CODES: dict[str, str] = {
     "E104": "the run folder exists already, or is not a run folder",
     "E105": "two settings contradict each other",
     "E106": "a file named on the command line does not exist or cannot be parsed",
-    "E107": "the run cannot be resumed with these settings",
+    "E107": "what is recorded was made with other settings",
     "E201": "not enough memory for this model and these settings",
     "E202": "not enough disk space",
     "E203": "no network, or the network is needed and --offline was given",

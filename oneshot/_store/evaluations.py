@@ -95,9 +95,14 @@ class Evaluations:
         return files.read_json(folder / "results.json"), rows
 
     def evals(self) -> list[tuple[str, str]]:
-        """(task, checkpoint) of every finished evaluation; steps in numeric order, `base` first."""
-        results = map(files.read_json, self.path.glob("evals/*/*/results.json"))
-        found = [(str(result["task"]), str(result["checkpoint"])) for result in results]
+        """(task, checkpoint) of every finished evaluation; steps in numeric order, `base` first.
+
+        A folder with another name than its evaluation's was put aside by hand, and is passed over.
+        """
+        paths = sorted(self.path.glob("evals/*/*/results.json"))
+        told = [(files.read_json(path), path.parent) for path in paths]
+        named = [(str(result["task"]), str(result["checkpoint"]), folder) for result, folder in told]
+        found = [(task, checkpoint) for task, checkpoint, at in named if at == self.eval_dir(task, checkpoint)]
         return sorted(found, key=lambda key: (key[0], names.checkpoint_number(key[1]), key[1]))
 
     def eval_dir(self, task: str, checkpoint: str) -> Path:

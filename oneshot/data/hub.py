@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
+
 from oneshot.data.rows import RawRow
 from oneshot.errors import DataError, MachineError, UsageError
 
+_RAISING = {"datasets.exceptions": "DatasetsError", "huggingface_hub.errors": "", "httpx": "", "httpx2": ""}
+"""Module -> the base of its exceptions; empty means each that it defines."""
 HUB_LINE = "pip install 'oneshot-rlvr[hub]'"
 
 
@@ -28,7 +32,8 @@ def hub_rows(
         tries: what to do instead, for messages.
 
     Raises:
-        MachineError: E204 without the library, E203 where neither the cache has it nor the Hub answers.
+        MachineError: E204 without the library, E203 where neither the cache has it nor the Hub answers, or fetching
+            breaks off.
         UsageError: E106 no such data set, configuration, split or revision, or one that cannot be read.
         DataError: E301 a split without rows.
     """
@@ -55,6 +60,22 @@ def hub_rows(
     except (OSError, ValueError, RuntimeError) as error:  # no such data set, a refusal, a damaged or scripted one
         said = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UsageError(f"the Hub data set {name} cannot be read: {said}", code="E106", tries=tries) from error
+    except failures() as error:
+        said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise MachineError(f"fetching {name} from the Hub failed: {said}", code="E203", tries=tries) from error
     if not len(rows):
         raise DataError(f"the split {split} of {name} holds no rows.")
     return [RawRow(number, dict(row)) for number, row in enumerate(rows, 1)]
+
+
+def failures() -> tuple[type[Exception], ...]:
+    """The exceptions of the libraries that fetch; many are none of Python's own for files, values or connections."""
+    found: list[type[Exception]] = []
+    for module, base in _RAISING.items():
+        try:
+            defined = vars(importlib.import_module(module))
+        except ImportError:  # another version of the library has other parts
+            continue
+        values = [defined[base]] if base in defined else defined.values()
+        found += [each for each in values if isinstance(each, type) and issubclass(each, Exception)]
+    return tuple(each for each in found if each is not Exception)

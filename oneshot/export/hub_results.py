@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from oneshot.data.tasks.loading import origin_of
 from oneshot.data.tasks.task import Hub
 from oneshot.export.recorded import Recorded, Say, clean, file_name
 
@@ -24,7 +25,8 @@ UNSEEN_TASK = "default"
 def export(evaluations: Sequence[Recorded], date: datetime, say: Say) -> dict[str, bytes]:
     """`hub/<checkpoint>/.eval_results/<task>.yaml`, to be uploaded with the model.
 
-    Left out, and told: a task that has no data set on the Hub, a part of a task's problems, another prompt.
+    Left out, and told: a task that has no data set on the Hub, a part of a task's problems, rows that are not the
+    known ones, another prompt.
     """
     contents: dict[str, bytes] = {}
     for found in evaluations:
@@ -47,6 +49,11 @@ def _left_out(found: Recorded) -> str:
         return "the task is no data set of the Hub"
     if found.limit:
         return f"it has the first {found.limit} problems only, and a benchmark's result is about all of them"
+    rows, digest = int(found.data.get("rows") or found.results["n"]), str(found.data.get("digest") or "")
+    if found.task.count and rows != found.task.count:
+        return f"it has {rows:,} rows, and the benchmark has {found.task.count:,}"
+    if found.task.digest and digest and digest != found.task.digest:
+        return f"its rows (sha256 {digest[:12]}) are not those known of the benchmark ({found.task.digest[:12]})"
     if missing := int(found.results.get("missing") or 0):
         return f"{missing} problems have no response, and a benchmark's result is about all of them"
     if found.variant:
@@ -57,7 +64,7 @@ def _left_out(found: Recorded) -> str:
 def entry(found: Recorded, hub: Hub, date: datetime) -> dict[str, Any]:
     """One result. `value` is in percent, as public results of GSM8K are; of log-likelihoods it is `acc`."""
     dataset = {"id": hub.name, "task_id": REGISTERED.get(hub.name, hub.config or UNSEEN_TASK)}
-    if hub.revision and found.data.get("origin") == hub.name:
+    if hub.revision and found.data.get("origin") == origin_of(hub):
         dataset["revision"] = hub.revision
     return {
         "dataset": dataset,

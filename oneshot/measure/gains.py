@@ -25,7 +25,7 @@ from oneshot.measure.decompose import (
 from oneshot.measure.differences import badge, repeated, single
 from oneshot.measure.grades import Grade, at_training_limit, is_right, strict_box
 from oneshot.measure.pairing import clusters_of, matched, matched_problems
-from oneshot.measure.statistics import LEVEL, Interval, macro_average
+from oneshot.measure.statistics import LEVEL, Interval, macro_average, normal_quantile, two_sided
 from oneshot.types import EvalRow
 
 __all__ = [
@@ -208,7 +208,7 @@ def average(kinds: Sequence[Paired], level: float = LEVEL) -> Paired:
     """The `macro_average` of paired differences on different problems, each with the same weight.
 
     `base`, `trained` and `estimate` are means over the kinds; `n`, `gained` and `lost` are sums; the smallest
-    detectable difference is sqrt(sum of squares)/K of the kinds'. One kind alone is returned as it is.
+    detectable difference is (z_level + z_.80) SE, as its p is normal. One kind alone is returned as it is.
     """
     if len(kinds) == 1:
         return kinds[0]
@@ -224,7 +224,7 @@ def average(kinds: Sequence[Paired], level: float = LEVEL) -> Paired:
         lost=sum(kind.lost for kind in kinds),
         p_value=2 * NormalDist().cdf(-abs(mean.estimate) / mean.se) if mean.se else float(mean.estimate == 0),
         badge=badge(mean.low, mean.high),
-        detectable=math.sqrt(math.fsum(kind.detectable**2 for kind in kinds)) / len(kinds),
+        detectable=min(1.0, (two_sided(level) + normal_quantile(0.8)) * mean.se),
         samples=max(kind.samples for kind in kinds),
         method=mean.method,
         se=mean.se,

@@ -9,12 +9,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from oneshot.config import gym
 from oneshot.config.origins import value_of
 from oneshot.config.schema import Config
 from oneshot.data.tasks.task import LOGLIKELIHOOD, Protocol, Task, TaskData
 from oneshot.errors import UsageError
 from oneshot.rollout.collect import Render
 from oneshot.stages import graders
+from oneshot.stages.best import dev_task
 from oneshot.types import Problem, Verifier
 
 STRICT, LENIENT = "math", "math-lenient"
@@ -26,7 +28,7 @@ SAMPLED = 0.6
 SYSTEM = "data.system"
 _SETTINGS: Mapping[str, tuple[str, Any]] = {
     "samples": ("evals.samples", 0),
-    "temperature": ("evals.temperature", -1.0),
+    "temperature": ("evals.temperature", -1.0),  # as any below 0
     "max_new_tokens": ("evals.max_new_tokens", 0),
     "suffix": ("evals.suffix", None),  # an empty text is a text
     "grader": ("evals.grader", ""),
@@ -93,18 +95,20 @@ def ask(
         variant: the name of that way.
 
     Raises:
-        UsageError: E102 an unknown grader, E105 several responses at temperature 0.
+        UsageError: E102 an unknown grader; E105 several responses at temperature 0, or a grader that cannot read the
+            task's references.
         DataError: E305 a user's function that cannot be used.
     """
     task = found.task
     protocol, said = _in_force(task.protocol, config, given or partial(set_in_run, config))
+    _check_grader(task, protocol.grader)
     maths = is_maths(protocol.grader)
     names = {protocol.grader, STRICT, LENIENT} if maths else {protocol.grader}
     built = {name: graders.build(name, timeout=config.reward.timeout, flag="--evals.grader") for name in names}
     verify = built[protocol.grader]
     limit = len(found.problems) if len(found.problems) < found.rows else 0
     return Asked(
-        name=_name(task, protocol, found.digest, limit),
+        name=_name(task, protocol, found.digest, limit, taken=dev_task(config)),
         task=task,
         problems=found.problems,
         protocol=protocol,
@@ -147,6 +151,27 @@ def is_maths(grader: str) -> bool:
     return ":" not in grader and not grader.endswith(".py") and grader not in NOT_MATHS
 
 
+def _check_grader(task: Task, grader: str) -> None:
+    """Refuse a grader that would find every response wrong: the task's references are not of its kind. E105."""
+    own, of_gym = task.protocol.grader, (gym.PREFIX, gym.LENIENT)
+    users = not grader.startswith(of_gym) and (":" in grader or grader.endswith(".py"))
+    if task.protocol.kind == LOGLIKELIHOOD or grader == own:
+        return
+    if own.startswith(of_gym):
+        if grader.startswith(of_gym) and grader.partition(":")[2] == own.partition(":")[2]:
+            return
+        why = f"{task.name} brings its own scorer, which alone can read its references"
+    elif own == "choice" and not users:
+        why = f"the answers of {task.name} are letters, which only the grader 'choice' or a function of yours reads"
+    else:
+        return
+    raise UsageError(
+        f"{why}; they cannot be graded by {grader!r}.",
+        code="E105",
+        tries=(f"--tasks {task.name}   (in a command of its own, without --evals.grader)",),
+    )
+
+
 def _in_force(own: Protocol, config: Config, given: Callable[[str], bool]) -> tuple[Protocol, list[str]]:
     """The task's protocol with what the settings change, and what to say about it.
 
@@ -160,7 +185,7 @@ def _in_force(own: Protocol, config: Config, given: Callable[[str], bool]) -> tu
     changes: dict[str, Any] = {}
     for field, (key, unset) in _SETTINGS.items():
         value = value_of(config, key)
-        if given(key) and value != unset:
+        if given(key) and value != unset and not (field == "temperature" and value < 0):
             changes[field] = value
     protocol = replace(own, **changes)
     if protocol.samples == 1 or protocol.temperature:
@@ -175,9 +200,12 @@ def _in_force(own: Protocol, config: Config, given: Callable[[str], bool]) -> tu
     return replace(protocol, temperature=SAMPLED), [said]
 
 
-def _name(task: Task, protocol: Protocol, digest: str, limit: int) -> str:
-    """The task's name, with a hash of what is not its own, so that nothing stale is ever read."""
-    if protocol == task.protocol and not limit and digest == task.digest:
+def _name(task: Task, protocol: Protocol, digest: str, limit: int, *, taken: str) -> str:
+    """The task's name, with a hash of what is not its own, so that nothing stale is ever read.
+
+    `taken` is what the dev set of a run is called in evals/: a task of that name has the hash always.
+    """
+    if protocol == task.protocol and not limit and digest == task.digest and task.name != taken:
         return task.name
     whole = json.dumps([protocol.as_dict(), digest, limit])
     return f"{task.name}-{hashlib.sha256(whole.encode()).hexdigest()[:8]}"

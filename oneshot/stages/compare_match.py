@@ -213,7 +213,7 @@ def _limit(evaluation: Evaluation) -> int:
 
 
 def _incomparable(task: str, first: Side, second: Side, told: Sequence[tuple[str, Any, Any]]) -> UsageError:
-    said = "; ".join(f"{WORDS.get(what, what)} {_shown(was, now)} and {_shown(now, was)}" for what, was, now in told)
+    said = sentence(told)
     of_grader = all(what in ("grader", "grader_version", "sha256") for what, _, _ in told)
     more = " Recorded responses are only graded again." if of_grader else ""
     return UsageError(
@@ -222,6 +222,11 @@ def _incomparable(task: str, first: Side, second: Side, told: Sequence[tuple[str
         code="E105",
         tries=(*dict.fromkeys(again(model, task) for model, _ in (first, second)), "--allow-different"),
     )
+
+
+def sentence(told: Sequence[tuple[str, Any, Any]]) -> str:
+    """`dtype 'float32' and 'bfloat16'; response limit 64 and 128`, of `differences`."""
+    return "; ".join(f"{WORDS.get(what, what)} {_shown(was, now)} and {_shown(now, was)}" for what, was, now in told)
 
 
 def _shown(value: Any, other: Any) -> str:

@@ -114,7 +114,7 @@ def macro(measured: Sequence[Measured], checkpoint: str) -> dict[str, Any] | Non
     """The mean over several tasks with equal weight, SE = sqrt(sum SE²)/K; None for fewer than two.
 
     Of a trained checkpoint with base beside it also `paired`, the average of the paired differences, which has no
-    `room` where one of the tasks has none.
+    `room` where one of the tasks has none; or `not_paired`, why there is none.
     """
     have = [found for found in measured if checkpoint in found.results]
     if len(have) < 2 or why_no_mean(have):
@@ -130,6 +130,8 @@ def macro(measured: Sequence[Measured], checkpoint: str) -> dict[str, Any] | Non
     }
     if checkpoint == BASE or not all(BASE in found.rows for found in have):
         return told
+    if why := next(filter(None, (found.not_paired(BASE, checkpoint) for found in have)), ""):
+        return told | {"not_paired": why}
     paired = gains.average([found.paired(BASE, checkpoint) for found in have])
     whole = all(room(found.results[BASE], found.results[checkpoint]) for found in have)
     return told | {"room": whole, "paired": paired.as_dict()}

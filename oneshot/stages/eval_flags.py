@@ -70,9 +70,16 @@ def read(request: Request) -> Flags:
 def _exports(given: Mapping[str, object], responses: str) -> tuple[str, ...]:
     """Checked here, so that nothing is measured for an export that cannot be made."""
     kinds = tuple(name.strip() for name in _words(given.get("export", "")))
-    if not kinds:
+    if not kinds and "export" not in given:
         return ()
-    from oneshot.export.results import check
+    from oneshot.export.results import EXPORTERS, check
+
+    if not kinds:
+        raise UsageError(
+            f"--export {given['export']!r} names no export. Known: {', '.join(EXPORTERS)}.",
+            code="E103",
+            tries=("--export lm-eval",),
+        )
 
     check(kinds)
     if responses and "out" not in given:

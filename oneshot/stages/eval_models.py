@@ -1,26 +1,31 @@
-"""Measures the checkpoints of a target on the tasks, and keeps each result as it comes."""
+"""Measures the checkpoints of a target on the tasks, and keeps each result as it comes.
+
+Loads torch where something must be measured or graded again; what is finished is read without it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from oneshot.config.environment import plain
 from oneshot.config.request import Request
 from oneshot.data.tasks.task import LOGLIKELIHOOD
 from oneshot.errors import DataError, OneshotError, Stopped, UsageError
 from oneshot.record import Evaluations, RunFolder
+from oneshot.rewards.version import grader_version
 from oneshot.stages.asked import Asked, with_limits
-from oneshot.stages.baselines import add_baselines
+from oneshot.stages.eval_failures import beside, ends, told
 from oneshot.stages.eval_flags import Flags
 from oneshot.stages.eval_results import BASELINES, Measured
-from oneshot.stages.eval_sampling import measure_task, recorded
-from oneshot.stages.eval_targets import BASE, Target
-from oneshot.stages.eval_work import prompts_of
+from oneshot.stages.eval_targets import BASE, Target, pasted
 from oneshot.stages.progress import progress
-from oneshot.stages.setup import Setup, load_setup, resolve_names
 from oneshot.types import EvalRow
+
+if TYPE_CHECKING:
+    from oneshot.stages.setup import Setup
 
 Say = Callable[[str], None]
 
@@ -34,9 +39,15 @@ class _Loaded:
     @cached_property
     def setup(self) -> Setup:
         """The model with sampler and prompts, checked against the longest limit of the tasks."""
+        from oneshot.stages.setup import load_setup, resolve_names
+
         config = with_limits(self.target.config, *self.asked)
-        names = resolve_names(config)
-        setup = load_setup(config, names, offline=self.request.offline, model=self.model, training=False)
+        try:
+            names = resolve_names(config)
+            setup = load_setup(config, names, offline=self.request.offline, model=self.model, training=False)
+        except OneshotError as error:
+            error.tries = tuple(pasted(line, self.request) for line in error.tries)
+            raise
         for note in setup.notes:
             self.say(note)
         for task in self.asked:
@@ -46,6 +57,8 @@ class _Loaded:
 
 def _check_prompts(setup: Setup, asked: Asked) -> None:
     """Refuse a task whose longest prompt does not fit, before any other task is measured. Errors as `prompts_of`."""
+    from oneshot.stages.eval_work import prompts_of
+
     if asked.protocol.kind == LOGLIKELIHOOD:
         return
     try:
@@ -66,25 +79,28 @@ def measure(
         What was measured, and the error that ended it before its end under the name of the task it happened at.
     """
     icl = RunFolder.open(flags.icl, Path(request.config.save.runs)) if flags.icl else None
-    found = [Measured(asked=task) for task in asked]
     each = {name: _Loaded(target, model, asked, request, say) for name, model in target.models.items()}
     if not target.folder.exists():
         _ = each[BASE].setup  # no folder is made for a model that cannot be loaded
-    store = target.store()
+    with told(target.folder):
+        store = target.store()
+    found = [Measured(asked=task, folder=store.eval_dir(task.name, BASE).parent) for task in asked]
     say(f"results: {store.path}")
     failed: dict[str, OneshotError] = {}
     for checkpoint in target.models:
         loaded = each.pop(checkpoint)
         for measured in found:
             try:
-                _one(measured, loaded, store, checkpoint)
+                with ends(), told(store.path):
+                    _one(measured, loaded, store, checkpoint)
             except OneshotError as error:
                 if not any(other.results for other in found):
                     raise
                 return found, failed | {measured.name: _kept(error, store)}
             if checkpoint == BASE and (icl or flags.best_prompt):
                 try:
-                    _baselines(measured, loaded, store, icl, flags)
+                    with ends(), told(store.path):
+                        _baselines(measured, loaded, store, icl, flags)
                 except Stopped as stop:
                     return found, failed | {measured.name: _kept(stop, store)}
                 except OneshotError as error:  # a baseline that cannot be had keeps nothing else from being measured
@@ -95,22 +111,38 @@ def measure(
 def _one(measured: Measured, loaded: _Loaded, store: Evaluations, checkpoint: str) -> None:
     """Read what is recorded, else measure it; what is recorded needs no model."""
     asked, name = measured.asked, measured.asked.under(checkpoint)
-    rows = recorded(asked, store, checkpoint, say=loaded.say)
+    rows = _as_it_is(asked, store, name)
     if rows is None:
-        rows = _measured(loaded, asked, store, checkpoint)
+        from oneshot.stages.eval_sampling import recorded
+
+        rows = recorded(asked, store, checkpoint, say=loaded.say) or _measured(loaded, asked, store, checkpoint)
     results = store.read_eval(asked.name, name)[0]
     if asked.protocol.temperature:
         store.check_protocol(asked.name, name, results["protocol"], {"seed": loaded.target.config.seed})
     measured.add(name, results, rows)
 
 
+def _as_it_is(asked: Asked, store: Evaluations, name: str) -> list[EvalRow] | None:
+    """The rows of a finished evaluation for which nothing is left to do: no response to draw, nothing to grade."""
+    if not store.has_eval(asked.name, name):
+        return None
+    results, rows = store.read_eval(asked.name, name)
+    version = "" if asked.protocol.kind == LOGLIKELIHOOD else grader_version(asked.protocol.grader)
+    same = results["protocol"].get("grader_version", "") == version
+    return rows if same and not (asked.forced and any("forced" not in row.meta for row in rows)) else None
+
+
 def _measured(loaded: _Loaded, asked: Asked, store: Evaluations, checkpoint: str) -> list[EvalRow]:
+    from oneshot.stages.eval_sampling import measure_task
+
     bar = progress(quiet=loaded.request.quiet, plain=plain())
     return measure_task(loaded.setup, asked, store, checkpoint, say=loaded.say, progress=bar)
 
 
 def _baselines(measured: Measured, loaded: _Loaded, store: Evaluations, icl: RunFolder | None, flags: Flags) -> None:
     """The same task asked of base in other ways."""
+    from oneshot.stages.baselines import add_baselines
+
     for other in add_baselines(
         loaded.setup,
         measured.asked,
@@ -126,7 +158,7 @@ def _baselines(measured: Measured, loaded: _Loaded, store: Evaluations, icl: Run
 
 def _kept(error: OneshotError, store: Evaluations) -> OneshotError:
     """The same error, saying that what was measured before is kept."""
-    error.kept = f"{error.kept} What was measured before is kept in {store.path}.".strip()
+    beside(error, f"What was measured before is kept in {store.path}.")
     if isinstance(error, Stopped) and not error.tries:
         error.tries = ("the same command again   (it measures only what is missing)",)
     return error

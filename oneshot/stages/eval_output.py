@@ -113,11 +113,15 @@ def _differences(told: Mapping[str, Any]) -> list[str]:
     for name, part in checkpoints.items():
         if "paired" in part:
             lines += difference(f"{name} - base" if len(checkpoints) > 1 else "paired difference", part["paired"])
+        if "not_paired" in part:
+            lines.append(f"  {part['not_paired']}")
     for name, part in told.get("baselines", {}).items():
         if "over_base" in part:
             lines += difference(f"{name} - base", part["over_base"])
         if "trained_over" in part:
             lines += difference(f"{told['checkpoint']} - {name}", part["trained_over"])
+        if "not_paired" in part:
+            lines.append(f"  {part['not_paired']}")
     return lines
 
 

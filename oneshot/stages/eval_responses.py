@@ -29,6 +29,8 @@ from oneshot.types import Problem
 
 EXAMPLE = r'{"id": "17", "response": "So it is \\boxed{12.8}."}'
 RESPONSE = ("response", "completion")
+LARGEST = 10**9
+"""No response has more tokens, and no problem more responses."""
 FIRST_IDS = 5
 """Ids named where problems have no response."""
 
@@ -58,6 +60,8 @@ class Given:
     """Ids of problems without a response."""
     beyond: int = 0
     """Rows of problems of the task that lie beyond the limit."""
+    copies: tuple[int, int] | None = None
+    """Two lines of one problem, where every problem's responses are one text and no row has a number."""
 
     @property
     def samples(self) -> tuple[int, int]:
@@ -88,6 +92,12 @@ class Given:
         low, high = self.samples
         if low < high:
             said.append(f"warning: {task}: problems have {low} to {high} responses; each problem counts the same")
+        if self.copies:
+            said.append(
+                f"warning: {task}: all responses to a problem are the same text, as in lines {self.copies[0]} and "
+                f"{self.copies[1]}; they count as {high} samples each. Is the file there twice? Rows with `sample` are "
+                "not asked about"
+            )
         if self.beyond:
             said.append(f"{task}: {self.beyond} responses belong to problems beyond --limit and are left out")
         return said
@@ -155,8 +165,10 @@ def _count(values: Mapping[str, Any], name: str, source: str, line: int) -> int 
     value = values.get(name)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise _bad(source, line, f"{name} is {value!r}", "It must be a whole number, 0 or more.")
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LARGEST:
+        shown = repr(value) if len(repr(value)) <= 40 else f"{repr(value)[:37]}..."
+        rule = "0 or more" if not isinstance(value, int) or value < 0 else f"at most {LARGEST:,}"
+        raise _bad(source, line, f"{name} is {shown}", f"It must be a whole number, {rule}.")
     return value
 
 
@@ -177,12 +189,11 @@ def match(rows: Iterable[Stored], source: str, task: Task, problems: Sequence[Pr
         DataError: E301 an id that the task does not have, with its line and the nearest one; a response that is there
             twice, with both lines; no row at all.
     """
+    rows = tuple(row for row in rows if row.task == task.name)
     found: dict[str, dict[int, Stored]] = {problem.id: {} for problem in problems}
     counts: Counter[str] = Counter()
     prefix = str(getattr(task.problems, "prefix", ""))
     for row in rows:
-        if row.task != task.name:
-            continue
         name = row.id if row.id in found else f"{prefix}/{row.id}"
         if name not in found:
             rule, near = f"Its ids look like {next(iter(found), '')!r}.", nearest(row.id, list(found))
@@ -202,7 +213,22 @@ def match(rows: Iterable[Stored], source: str, task: Task, problems: Sequence[Pr
             kept="Nothing was graded.",
         )
     missing = tuple(p.id for p in asked if not found[p.id])
-    return Given(rows=tuple(pairs), missing=missing, beyond=sum(map(len, found.values())) - len(pairs))
+    beyond = sum(map(len, found.values())) - len(pairs)
+    numbered = any(row.sample is not None for row in rows)
+    return Given(rows=tuple(pairs), missing=missing, beyond=beyond, copies=None if numbered else _copies(pairs))
+
+
+def _copies(pairs: Iterable[tuple[Problem, Stored]]) -> tuple[int, int] | None:
+    """The lines of two responses to one problem, where all responses to every problem are the same text."""
+    first: dict[str, Stored] = {}
+    lines = None
+    for problem, stored in pairs:
+        other = first.setdefault(problem.id, stored)
+        if other.response != stored.response:
+            return None
+        if lines is None and other is not stored:
+            lines = other.line, stored.line
+    return lines
 
 
 def _kind(value: Any) -> str:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from oneshot._store import names
+from oneshot.data.tasks.task import LOGLIKELIHOOD
 from oneshot.measure import gains
 from oneshot.measure.gains import Paired
 from oneshot.measure.pairing import by_problem, cluster_of
@@ -16,6 +19,8 @@ from oneshot.measure.statistics import Interval
 from oneshot.stages import graders
 from oneshot.stages.asked import Asked
 from oneshot.stages.best import best_on_test
+from oneshot.stages.compare_match import differences, sentence
+from oneshot.stages.compare_models import Evaluation
 from oneshot.stages.eval_targets import BASE
 from oneshot.types import EvalRow
 
@@ -30,6 +35,8 @@ class Measured:
     """A task's results so far. Of the responses only the grades are kept in memory; the rest is on disk."""
 
     asked: Asked
+    folder: Path | None = None
+    """Where the task's evaluations are kept, `<run>/evals/<task>`."""
     results: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Checkpoint -> the content of its results.json."""
     rows: dict[str, list[EvalRow]] = field(default_factory=dict)
@@ -56,6 +63,31 @@ class Measured:
             self._pairs[before, after] = gains.paired(self.rows[before], self.rows[after])
         return self._pairs[before, after]
 
+    def not_paired(self, before: str, after: str) -> str:
+        """Why two checkpoints have no paired difference, as a sentence with the way out; empty where they have one.
+
+        Their recorded protocols are compared as `oneshot compare` does it: a record may be from another machine, where
+        the weights had another dtype.
+        """
+        one, two = (Evaluation(task=self.name, results=self.results[name], rows=()) for name in (before, after))
+        told = list(differences(one, two, varied="+" in before or "+" in after))
+        if not told:
+            return ""
+        way = "evaluate both alike"
+        if self.folder is not None:
+            old = self.folder.parent.parent / f"{self.folder.name}.old"
+            moved = f"mv {shlex.quote(str(self.folder))} {shlex.quote(str(old))}"
+            way = f"to measure both alike: {moved}, then the same command again"
+        return (
+            f"{after} is not paired with {before}, which was measured differently: {sentence(told)}. A difference "
+            f"would not be one of the models alone; {way}"
+        )
+
+    def pair(self, key: str, before: str, after: str) -> dict[str, Any]:
+        """The paired difference under `key`, or under `not_paired` why there is none."""
+        why = self.not_paired(before, after)
+        return {"not_paired": why} if why else {key: self.paired(before, after).as_dict()}
+
 
 def _cluster(row: EvalRow) -> dict[str, str]:
     """What tells copies of a problem without its text: the statistics count them once."""
@@ -69,7 +101,9 @@ def entry(found: Measured, headline: str, chosen_by: Mapping[str, Any] | None = 
     `chosen_by` says that the headline checkpoint was chosen by these problems. What may be claimed of the differences
     depends on the whole table: `eval_claims.judge`.
     """
-    told: dict[str, Any] = {"data": found.asked.data["origin"], **graders.described(found.asked.verify)}
+    likelihood = found.asked.protocol.kind == LOGLIKELIHOOD  # graded by no grader, as results.json has it
+    told: dict[str, Any] = {"data": found.asked.data["origin"]}
+    told |= {"grader": ""} if likelihood else graders.described(found.asked.verify)
     told |= _values(found.results[headline]) if headline in found.results else {}
     told["recorded_as"] = found.asked.name
     if chosen_by:
@@ -84,7 +118,7 @@ def entry(found: Measured, headline: str, chosen_by: Mapping[str, Any] | None = 
     parts = {name: _part(found, name) for name in found.results if name != BASE and name not in baselines}
     if headline in parts:
         told["checkpoint"] = headline
-        told["paired"] = parts[headline]["paired"]
+        told |= {key: parts[headline][key] for key in ("paired", "not_paired") if key in parts[headline]}
     if len(parts) > 1 or (parts and headline not in parts):
         told["checkpoints"] = parts
     best = best_on_test({names.checkpoint_number(name): found.rows[name] for name in parts})
@@ -97,15 +131,13 @@ def _values(results: Mapping[str, Any]) -> dict[str, Any]:
 
 def _part(found: Measured, name: str) -> dict[str, Any]:
     told = _values(found.results[name])
-    if BASE in found.rows:
-        told["paired"] = found.paired(BASE, name).as_dict()
-    return told
+    return told | found.pair("paired", BASE, name) if BASE in found.rows else told
 
 
 def _baseline(found: Measured, name: str, headline: str) -> dict[str, Any]:
     """A baseline over base, and the trained model over the baseline."""
     told = _values(found.results[name])
-    told["over_base"] = found.paired(BASE, name).as_dict()
+    told |= found.pair("over_base", BASE, name)
     if headline != BASE and headline in found.rows:
-        told["trained_over"] = found.paired(name, headline).as_dict()
+        told |= found.pair("trained_over", name, headline)
     return told

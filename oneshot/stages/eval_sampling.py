@@ -13,14 +13,12 @@ from importlib import metadata
 from typing import Any
 
 from oneshot._store.evaluations import CHOICES, FORCED, SAMPLE, Key, PartialEval
-from oneshot._store.sample_record import aside
 from oneshot.data.tasks.task import LOGLIKELIHOOD
-from oneshot.errors import UsageError
 from oneshot.measure.scores import summary
 from oneshot.measure.statistics import wilson
 from oneshot.record import Evaluations
 from oneshot.rewards.version import grader_version
-from oneshot.stages import eval_work, forcing, graders, loglikelihood
+from oneshot.stages import asked_alike, eval_work, forcing, graders, loglikelihood
 from oneshot.stages.asked import Asked
 from oneshot.stages.eval_grading import Graders, Raw, raw_of, same_answer
 from oneshot.stages.eval_work import Work
@@ -70,14 +68,13 @@ def measure_task(
     head = eval_work.head_of(setup, asked, prompts)
     old, protocol = dict[Key, Raw](), dict[str, Any]()
     if store.has_eval(asked.name, name):
-        results, rows = store.read_eval(asked.name, name)
-        protocol = results["protocol"]
+        protocol, rows = _read(asked, store, name)
         store.check_protocol(asked.name, name, protocol, head)
         finished = recorded(asked, store, checkpoint, say=say)
         if finished is not None:
             store.partial_path(asked.name, name).unlink(missing_ok=True)  # of a kill between writing and removing
             return finished
-        old = _old(asked, store, name, rows)  # whole but for the forced boxes
+        old = _old(asked, rows)  # whole but for the forced boxes
     elif _bare(setup, asked):
         say(f"{setup.config.model.name} has no chat template: the prompt is the bare question")
     partial = store.partial(asked.name, name, head)
@@ -85,6 +82,7 @@ def measure_task(
         made = _rows(work, setup, asked, prompts, old)
     protocol = protocol or {
         "model": setup.config.model.name,
+        "seed": setup.config.seed,
         **head,
         "prompt": setup.policy.tokenizer.decode(list(prompts[0])) if prompts else "",
         "libraries": {name: metadata.version(package) for name, package in _LIBRARIES.items()},
@@ -104,15 +102,15 @@ def recorded(
     One that was graded by another version of its grader is graded again from the recorded responses, and rewritten.
 
     Raises:
-        UsageError: E106 it is damaged. DataError: E305 a user's function failed.
+        UsageError: E106 it is damaged; E107 it was asked otherwise, or of other problems.
+        DataError: E305 a user's function failed.
     """
     name = asked.under(checkpoint)
     if not store.has_eval(asked.name, name):
         return None
-    results, rows = store.read_eval(asked.name, name)
+    protocol, rows = _read(asked, store, name)
     if asked.forced and not all("forced" in row.meta for row in rows):
         return None
-    protocol: Mapping[str, Any] = results["protocol"]
     now = _of(asked)["grader_version"]
     before = protocol.get("grader_version", "")
     if before == now:
@@ -122,9 +120,18 @@ def recorded(
         "graded again, and nothing is sampled"
     )
     by = _graders(replace(asked, forced=all("forced" in row.meta for row in rows)))
-    again = [by.row(asked.problems[i], raw, annotate) for (i, _), raw in _old(asked, store, name, rows).items()]
+    again = [by.row(asked.problems[i], raw, annotate) for (i, _), raw in _old(asked, rows).items()]
     _write(asked, store, name, again, {**protocol, **_of(asked)})
     return again
+
+
+def _read(asked: Asked, store: Evaluations, name: str) -> tuple[dict[str, Any], list[EvalRow]]:
+    """Protocol and rows of a finished evaluation. `UsageError` E107 where it is not what is asked."""
+    results, rows = store.read_eval(asked.name, name)
+    folder, protocol = store.eval_dir(asked.name, name), dict(results.get("protocol") or {})
+    asked_alike.check(folder, protocol, _of(asked), whole=True)
+    asked_alike.check_rows(folder, asked, rows)
+    return protocol, rows
 
 
 def _prompts(setup: Setup, asked: Asked) -> list[tuple[int, ...]]:
@@ -153,18 +160,9 @@ def _drawn(asked: Asked, partial: PartialEval) -> dict[Key, Raw]:
     return {(i, s): Raw(text=drawn[i, s][0], tokens=drawn[i, s][1], cut=drawn[i, s][2], sample=s) for i, s in keys}
 
 
-def _old(asked: Asked, store: Evaluations, name: str, rows: Sequence[EvalRow]) -> dict[Key, Raw]:
-    """The same of a finished evaluation. `UsageError` E106 where its rows are not those of the problems."""
+def _old(asked: Asked, rows: Sequence[EvalRow]) -> dict[Key, Raw]:
+    """The same of a finished evaluation, whose rows are those of the problems."""
     keys = [(i, s) for i in range(len(asked.problems)) for s in range(asked.protocol.samples)]
-    ids = [(asked.problems[i].id, s) for i, s in keys]
-    if [(row.id, row.sample) for row in rows] != ids:
-        folder = store.eval_dir(asked.name, name)
-        raise UsageError(
-            f"{folder} holds {len(rows)} responses that are not those to the {len(asked.problems)} problems of "
-            f"{asked.name}, so they cannot be graded again.",
-            code="E106",
-            tries=(aside(folder),),
-        )
     return {key: raw_of(row) for key, row in zip(keys, rows, strict=True)}
 
 

@@ -17,7 +17,7 @@ from oneshot.errors import UsageError
 from oneshot.record import EvalFolder, Evaluations, RunFolder
 from oneshot.stages.best import best_checkpoint, dev_task
 from oneshot.stages.eval_flags import ALL, BEST, LAST, Flags
-from oneshot.stages.eval_tasks import TASKS
+from oneshot.stages.eval_tasks import SOURCE, TASKS
 from oneshot.types import Problem
 
 BASE = "base"
@@ -164,7 +164,15 @@ def _as_trained(run: RunFolder, stored: Config, request: Request) -> Config:
 
 def _problems(request: Request) -> str:
     """How the command names its problems, for a line to paste."""
-    return f"--tasks {request.config.evals.tasks}" if request.given(TASKS) else "--data FILE"
+    if request.given(TASKS):
+        return f"--tasks {request.config.evals.tasks}"
+    return f"--data {request.config.evals.source}" if request.given(SOURCE) else "--data FILE"
+
+
+def pasted(line: str, request: Request) -> str:
+    """A `try:` line that names another `--model`, as `oneshot eval` takes it: the model is no flag of it."""
+    name, space, rest = line.removeprefix("--model ").partition(" ")
+    return f"oneshot eval {name} {_problems(request)}{space}{rest}" if line.startswith("--model ") else line
 
 
 def _last(run: RunFolder) -> str:

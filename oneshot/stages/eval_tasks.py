@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from oneshot.config.names import flag
 from oneshot.config.origins import show
 from oneshot.config.request import Request
 from oneshot.config.schema import Config
@@ -26,6 +27,7 @@ from oneshot.stages.asked import SYSTEM, Asked, ask, set_in_run
 from oneshot.types import Problem
 
 SOURCE, TASKS = "evals.source", "evals.tasks"
+_SAMPLING = tuple(f"evals.{key}" for key in ("samples", "temperature", "max_new_tokens", "suffix", "grader"))
 ABSENT = ("E106", "E203", "E204")
 """Codes of a task that cannot be had: no file, no network, no library."""
 
@@ -138,6 +140,8 @@ def ask_all(
         task = ask(data, config, given=given, forced=forced)
         for note in data.notes:
             say(f"note: {note}")
+        if task.protocol.kind == LOGLIKELIHOOD and (ignored := [flag(key) for key in _SAMPLING if given(key)]):
+            say(f"note: {task.task.name} compares likelihoods: {', '.join(ignored)} changes nothing in it")
         if changed := _changed(task):
             say(f"note: {task.task.name} is not asked by its own protocol: {changed}")
         for note in (*graders.notes(task.verify), *_checked(task, alone=len(chosen.names) == 1)):

@@ -1,13 +1,14 @@
 """The work of an evaluation in batches that are kept at once: sampling, what stops it, and what makes it comparable.
 
-Response `s` to problem `i` draws from the stream of (seed, EVAL_STEP + i, s), so it depends on neither the batch it is
-sampled in, nor a limit on the problems, nor how often the work was stopped. Streams of training, probes, checks and
-timed decoding have smaller step numbers.
+Response `s` to problem `i` of a task draws from the stream of (seed, `stream_step` of the task's name + i, s), so it
+depends on neither the batch it is sampled in, nor the tasks measured beside it, nor a limit on the problems, nor how
+often the work was stopped. Streams of training, probes, checks and timed decoding have smaller step numbers.
 """
 
 from __future__ import annotations
 
 import hashlib
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from types import TracebackType
@@ -21,11 +22,13 @@ from oneshot.stages import fitting
 from oneshot.stages.asked import Asked, with_limits
 from oneshot.stages.progress import Progress, Silent
 from oneshot.stages.setup import Setup
-from oneshot.stages.signals import Abandoned, StopRequest, stop_requests
+from oneshot.stages.signals import BATCH, Abandoned, StopRequest, stop_requests
 from oneshot.types import Problem, Sampling
 
 EVAL_STEP = 10_000_000
 """Beyond the streams of a pool's probe, which end below 5,000,000."""
+MOST_PROBLEMS = 1 << 24
+"""Of a task, so that the steps of its streams stay below 2^32: a larger one would be two words of a seed."""
 BLOCKS = 4
 """Batches have so many times the rows decoded at once: a batch's last responses leave rows idle."""
 MOST_TOKENS = 1 << 19
@@ -57,7 +60,7 @@ class Work:
 
     def __enter__(self) -> Work:
         if self._own:
-            self.stop = self._stack.enter_context(stop_requests())
+            self.stop = self._stack.enter_context(stop_requests(BATCH))
         if hasattr(self.engine, "check"):  # of the native sampler: called before every token
             before, self.engine.check = self.engine.check, self.stop.check
             self._stack.callback(setattr, self.engine, "check", before)
@@ -155,21 +158,31 @@ def head_of(setup: Setup, asked: Asked, prompts: Sequence[Sequence[int]]) -> dic
         "suffix": protocol.suffix,
         "system": protocol.system,
         "eos_ids": sorted(setup.policy.eos_ids),
-        "seed": setup.config.seed,
+        **({"seed": setup.config.seed} if protocol.temperature else {}),  # what is greedy draws nothing
         "problems": f"{len(asked.problems)} of {asked.data['digest'][:16]}",
         "prompts": hashlib.sha256(repr([tuple(p) for p in prompts]).encode()).hexdigest()[:16],
     }
 
 
+def stream_step(task: str) -> int:
+    """The step of the streams of a task's first problem: tasks that are sampled with one seed share no luck.
+
+    Far apart by a hash of the name; two tasks of a thousand problems overlap with a chance of one in two millions.
+    """
+    return EVAL_STEP + zlib.crc32(task.encode()) % ((1 << 32) - EVAL_STEP - MOST_PROBLEMS)
+
+
 def sample(work: Work, setup: Setup, asked: Asked, prompts: Sequence[Sequence[int]]) -> None:
     """Draw every response of the protocol that the record lacks. Errors as of `Work.draw`."""
-    protocol, engine = asked.protocol, setup.eval_engine
+    protocol, engine, first = asked.protocol, setup.eval_engine, stream_step(asked.task.name)
+    assert protocol.temperature >= 0, "below 0 means the task's own"
+    assert len(asked.problems) <= MOST_PROBLEMS
     sampling = Sampling(
         temperature=protocol.temperature, max_new_tokens=protocol.max_new_tokens, seed=setup.config.seed
     )
 
     def make(keys: Sequence[Key]) -> list[Row]:
-        streams = [(EVAL_STEP + i, s) for i, s in keys]
+        streams = [(first + i, s) for i, s in keys]
         made = engine.generate([prompts[i] for i, _ in keys], sampling, streams)
         return [(i, s, c.text, len(c.tokens), not c.finished) for (i, s), c in zip(keys, made, strict=True)]
 

@@ -17,7 +17,7 @@ from typing import Any
 from oneshot.config.request import Request
 from oneshot.errors import BelowThreshold, OneshotError
 from oneshot.record import EvalFolder
-from oneshot.stages import eval_claims, eval_flags, eval_output, eval_results, eval_targets, eval_tasks
+from oneshot.stages import eval_claims, eval_failures, eval_flags, eval_output, eval_results, eval_targets, eval_tasks
 from oneshot.stages.display import printable
 from oneshot.stages.eval_flags import Flags
 from oneshot.stages.eval_results import Measured
@@ -37,7 +37,12 @@ def main(request: Request) -> int:
         Stopped: a stop signal came; the same command goes on.
     """
     flags = eval_flags.read(request)
-    say = _sayer(request)
+    with eval_failures.told(flags.out):
+        return _main(flags, request, _sayer(request))
+
+
+def _main(flags: Flags, request: Request, say: Callable[[str], None]) -> int:
+    target: Target | None
     if flags.responses:
         from oneshot.stages.stored_outputs import grade
 
@@ -80,10 +85,13 @@ def _tell(
     done = [found for found in measured if found.results]
     if not done and errors:
         raise errors[0]
+    for error in errors if done else ():
+        eval_failures.beside(error)
     answer = _object(head, done, failed, target)
     if flags.exports:
         try:
-            answer["exports"] = _export(Path(head["folder"]), done, flags.exports, say)
+            with eval_failures.told(head["folder"]):
+                answer["exports"] = _export(Path(head["folder"]), done, flags.exports, say)
         except OneshotError as unwritten:  # what was measured is printed all the same
             errors.append(unwritten)
     below = _below(flags, answer["tasks"])

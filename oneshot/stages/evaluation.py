@@ -20,7 +20,7 @@ from oneshot.record import RunFolder
 from oneshot.rewards.functions import build_verifier
 from oneshot.rewards.version import grader_version
 from oneshot.rollout.collect import Render, graded
-from oneshot.stages import graders
+from oneshot.stages import asked_alike, graders
 from oneshot.stages.asked import LENIENT, is_maths
 from oneshot.stages.eval_grading import Annotate, Graders, Raw
 from oneshot.stages.eval_sampling import SCHEMA, measure_task, recorded
@@ -78,10 +78,31 @@ def measure(
     task: str,
     checkpoint: str,
 ) -> list[EvalRow]:
-    """Evaluate the policy as it is now and record it under evals/<task>/<checkpoint>; one already there is read."""
-    if run.has_eval(task, checkpoint):
-        return run.read_eval(task, checkpoint)[1]
+    """Evaluate the policy as it is now and record it under evals/<task>/<checkpoint>; one already there is read.
+
+    Raises:
+        UsageError: E107 what is there was asked otherwise, or of other problems, such as a task's own.
+    """
     config, verify = setup.config, setup.names.eval_verify
+    asked = {
+        "kind": GENERATE,
+        **graders.described(verify),
+        "temperature": 0.0,
+        "samples": 1,
+        "max_new_tokens": config.evals.source_tokens,
+        "suffix": config.evals.suffix,
+        "system": config.data.system,
+        "data": {
+            "origin": config.evals.source or BUILTIN,
+            "rows": len(problems),
+            "digest": digest_of(problems),  # of those that were read: what a limit left out is not known here
+            "limit": 0,
+        },
+    }
+    if run.has_eval(task, checkpoint):
+        recorded_as, read = run.read_eval(task, checkpoint)
+        asked_alike.check(run.eval_dir(task, checkpoint), recorded_as.get("protocol") or {}, asked, whole=False)
+        return read
     began = time.perf_counter()
     rows = evaluate(
         setup.eval_engine,
@@ -102,23 +123,11 @@ def measure(
         "revision": config.model.revision,
         "weights": fingerprint(setup.policy.model)[:16],
         "dtype": str(setup.policy.model.dtype).removeprefix("torch."),
-        "kind": GENERATE,
         "prompt": setup.policy.tokenizer.decode(list(setup.render_eval(problems[0]))) if problems else "",
-        **graders.described(verify),
+        **asked,
         "grader_version": grader_version(verify.name),
-        "temperature": 0.0,
-        "samples": 1,
-        "max_new_tokens": config.evals.source_tokens,
-        "suffix": config.evals.suffix,
-        "system": config.data.system,
         "eos_ids": sorted(setup.policy.eos_ids),
         "seed": config.seed,
-        "data": {
-            "origin": config.evals.source or BUILTIN,
-            "rows": len(problems),
-            "digest": digest_of(problems),  # of those that were read: what a limit left out is not known here
-            "limit": 0,
-        },
         "seconds": time.perf_counter() - began,
     }
     alone = graders.unmatchable(verify, problems).as_dict()

@@ -44,8 +44,11 @@ class Readings:
 
     def dev(self, checkpoint: str) -> None:
         """Read the dev set, and say what came out."""
-        if self.held_out and not self._is_there(self.name, checkpoint):
-            measure(self.setup, self.held_out, self.run, self.name, checkpoint)
+        if not self.held_out:
+            return
+        known = self._is_there(self.name, checkpoint)
+        measure(self.setup, self.held_out, self.run, self.name, checkpoint)  # what is there is checked and read
+        if not known:
             self.say(training_tasks.told(self.run, self.name, checkpoint))
 
     def best(self, step: int) -> int | None:

@@ -16,6 +16,10 @@ from types import FrameType
 from oneshot.errors import Stopped
 from oneshot.record import RunFolder
 
+STEP = ("step", "and saving; Ctrl-C now stops without saving")
+"""What is finished after Ctrl-C, and what happens then: in training."""
+BATCH = ("batch", "with finished batches kept; Ctrl-C now drops this one")
+"""The same of an evaluation, which has no steps."""
 INTERRUPTED = 130
 RUN_ME_AGAIN = 75
 
@@ -27,7 +31,8 @@ class Abandoned(Exception):
 class StopRequest:
     """Which signal asked for a stop, if any did."""
 
-    def __init__(self) -> None:
+    def __init__(self, told: tuple[str, str] = STEP) -> None:
+        self.told = told
         self.signal = 0
         self.at_once = False
         """SIGTERM came, first or after a Ctrl-C: the running step is given up."""
@@ -48,16 +53,16 @@ class StopRequest:
             raise KeyboardInterrupt
         self.at_once = self.at_once or number == signal.SIGTERM
         if not self.signal:
-            when = b"after this step" if number == signal.SIGINT else b"now"
-            # print is not reentrant
-            os.write(2, b"\nstopping " + when + b" and saving; Ctrl-C now stops without saving\n")
+            piece, then = self.told
+            when = f"after this {piece}" if number == signal.SIGINT else "now"
+            os.write(2, f"\nstopping {when} {then}\n".encode())  # print is not reentrant
         self.signal = self.signal or number
 
 
 @contextmanager
-def stop_requests() -> Iterator[StopRequest]:
-    """Note SIGINT and SIGTERM inside the block; outside the main thread nothing is caught."""
-    stop = StopRequest()
+def stop_requests(told: tuple[str, str] = STEP) -> Iterator[StopRequest]:
+    """Note SIGINT and SIGTERM inside the block, and say `told`; outside the main thread nothing is caught."""
+    stop = StopRequest(told)
     with _handled_by(stop.handle):
         yield stop
 

@@ -9,12 +9,13 @@ from typing import Any
 
 from oneshot.config.request import Request
 from oneshot.data.tasks.task import LOGLIKELIHOOD
-from oneshot.errors import OneshotError, UsageError
+from oneshot.errors import OneshotError, Stopped, UsageError
 from oneshot.measure.scores import summary
 from oneshot.record import EvalFolder
 from oneshot.rewards.version import grader_version
 from oneshot.stages import eval_responses, eval_tasks, graders
 from oneshot.stages.asked import Asked
+from oneshot.stages.eval_failures import ends, told
 from oneshot.stages.eval_flags import Flags, check_least
 from oneshot.stages.eval_grading import Graders, Raw, same_answer
 from oneshot.stages.eval_responses import Given
@@ -29,7 +30,7 @@ UNKNOWN = {"cut": ("cut",), "tokens": ("mean_tokens", "median_tokens")}
 def grade(
     flags: Flags, request: Request, say: Callable[[str], None]
 ) -> tuple[dict[str, Any], list[Measured], Mapping[str, OneshotError]]:
-    """(head of the JSON object, the tasks, those that cannot be had).
+    """(head of the JSON object, the tasks, those that cannot be had or graded).
 
     Raises:
         UsageError: E103 a k above the responses of a problem, E105 a task that is no text, E106 no such file.
@@ -58,9 +59,19 @@ def grade(
             say(sentence)
     digest = eval_responses.digest(Path(flags.responses).expanduser())
     store = EvalFolder.open(Path(flags.out).expanduser(), {"responses": digest}) if flags.out else None
-    measured = [_measure(task, given[task.task.name], digest, store) for task in asked]
+    measured: list[Measured] = []
+    failed: dict[str, OneshotError] = dict(chosen.absent)
+    for task in asked:
+        name = task.task.name
+        try:
+            with ends(), told(flags.out):
+                measured.append(_measure(task, given[name], digest, store))
+        except OneshotError as error:  # what is graded is printed; another task may have another grader
+            failed[name] = error
+            if isinstance(error, Stopped):
+                break
     head: dict[str, Any] = {"responses_file": flags.responses, "sha256": digest}
-    return head | ({"folder": str(store.path)} if store else {}), measured, chosen.absent
+    return head | ({"folder": str(store.path)} if store else {}), measured, failed
 
 
 def _check_k(ks: Sequence[int], given: Given, task: str) -> None:

@@ -116,7 +116,7 @@ def test_what_was_measured_is_read_again_and_never_for_other_problems(
     run = train("--steps", "1", "--allow-unsolved").run
     first = oneshot("eval", run.path, "--data", held, "--json").json
     with monkeypatch.context() as patch:
-        patch.setattr("oneshot.stages.eval_models.load_setup", None)  # nothing may be loaded
+        patch.setattr("oneshot.stages.setup.load_setup", None)  # nothing may be loaded
         assert oneshot("eval", run.path, "--data", held, "--json").json == first
     pool(held, first=100)  # the same file name and count, other problems
     oneshot("eval", run.path, "--data", held)
@@ -143,7 +143,7 @@ def test_a_run_is_asked_as_it_was_trained(train: OneShot, oneshot: OneShot, held
     told = oneshot("eval", run.path, "--data", held, flag, value)
     assert told.code == 2
     assert told.err.startswith("E105 ")
-    assert f"oneshot eval {run.checkpoint_dir(1)} --data FILE" in told.err
+    assert f"oneshot eval {run.checkpoint_dir(1)} --data {held}" in told.err
     assert oneshot("eval", run.path, "--data", held, "--evals.grader", "math", "--reward", "number").code == 0
 
 

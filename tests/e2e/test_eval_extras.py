@@ -146,6 +146,9 @@ def test_likelihoods_and_a_generated_task(oneshot: OneShot, tiny: Path, data: Pa
     tasks = told.json["tasks"]
     ranked = tasks["arc_easy-loglikelihood"]
     assert (ranked["n"], ranked["protocol"]["kind"], "acc_norm" in ranked) == (4, "loglikelihood", True)
+    assert (ranked["grader"], tasks["arc_easy"]["grader"]) == ("", "choice")
+    ignored = "note: arc_easy-loglikelihood compares likelihoods: --evals.max-new-tokens changes nothing in it"
+    assert ignored in told.err
     assert (tasks["gym-sums-size3"]["n"], tasks["gym-sums-size3"]["grader"]) == (3, "gym:sums:seed=0:size=3")
     assert "macro" not in told.json
     assert "arc_easy and arc_easy-loglikelihood ask the same problems" in told.json["no_macro"]

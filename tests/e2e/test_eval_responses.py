@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
+from oneshot.errors import DataError
 from oneshot.measure.statistics import wilson
 from oneshot.record import EvalFolder
 from oneshot.rewards.version import grader_version
+from oneshot.stages import stored_outputs
 from tests.e2e.conftest import OneShot, write_pool
 
 
@@ -156,6 +158,48 @@ def test_a_file_of_problems_and_a_folder_of_results(oneshot: OneShot, tmp_path: 
     told = oneshot(*words)
     assert told.code == 2
     assert "holds evaluations of another model: its responses is" in told.err
+
+
+@pytest.mark.parametrize(("raised", "code"), [(DataError("broken.", code="E305"), 4), (KeyboardInterrupt(), 130)])
+def test_what_was_graded_before_an_error_is_printed(
+    oneshot: OneShot, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, raised: BaseException, code: int
+) -> None:
+    measure = stored_outputs._measure
+
+    def failing(asked: Any, *more: Any) -> Any:
+        if asked.task.name == "aime24":
+            raise raised
+        return measure(asked, *more)
+
+    monkeypatch.setattr(stored_outputs, "_measure", failing)
+    rows = [boxed(i, i + 1, task="math500") for i in range(10)]
+    out = write_pool(tmp_path / "out.jsonl", [*rows, {"task": "aime24", "id": 0, "response": "0"}])
+    words = ("eval", "--responses", out, "--data-dir", data)
+    told = oneshot(*words, "--tasks", "math500,aime24", "--json")
+    assert told.code == code
+    assert {name: task["correct"] for name, task in told.json["tasks"].items()} == {"math500": 10}
+    assert told.json["failed"].keys() == {"aime24"}
+    assert "Nothing was" not in told.err
+    assert "math500: 10 of 10" in oneshot(*words, "--tasks", "math500,aime24").out
+    write_pool(out, [{"id": 0, "response": "0"}])
+    alone = oneshot(*words, "--tasks", "aime24")
+    assert (alone.code, alone.out) == (code, "")
+
+
+def test_what_the_file_system_refuses_is_said(oneshot: OneShot, data: Path, tmp_path: Path) -> None:
+    out = write_pool(tmp_path / "out.jsonl", [boxed(0, 1)])
+    words = ("--tasks", "math500", "--data-dir", data)
+    (tmp_path / "file").write_text("")
+    for folder in (tmp_path / ("n" * 300), tmp_path / "file" / "below"):
+        told = oneshot("eval", "--responses", out, *words, "--out", folder)
+        assert (told.code, "Traceback" in told.err) == (2, False)
+        assert "E104 " in told.err, told.err
+        assert str(folder)[:60] in told.err
+        assert "try: " in told.err
+    told = oneshot("eval", "--responses", "n" * 300, *words)
+    assert told.code == 2
+    assert "E106 a file cannot be used: nnn" in told.err
+    assert "file name too long" in told.err
 
 
 def test_no_torch_is_loaded(data: Path, tmp_path: Path, root: Path) -> None:

@@ -9,7 +9,7 @@ from oneshot.data.hub import HUB_LINE, hub_rows
 from oneshot.data.rows import RawRow, read_rows
 from oneshot.data.tasks.digest import digest_of
 from oneshot.data.tasks.files import SUFFIXES
-from oneshot.data.tasks.task import Task, TaskData
+from oneshot.data.tasks.task import Hub, Task, TaskData
 from oneshot.errors import DataError, MachineError, UsageError
 from oneshot.types import Problem
 
@@ -105,9 +105,14 @@ def _from_hub(task: Task, folder: str, offline: bool) -> tuple[list[RawRow], str
             tries=(*ways, HUB_LINE) if missing else ways,
             kept="Nothing was measured.",
         ) from error
+    return rows, origin_of(hub)
+
+
+def origin_of(hub: Hub) -> str:
+    """How rows that were read from the Hub are recorded: `owner/name/config:split@revision`."""
     config = f"/{hub.config}" if hub.config else ""
     at = f"@{hub.revision[:12]}" if hub.revision else ""
-    return rows, f"{hub.name}{config}:{hub.split}{at}"
+    return f"{hub.name}{config}:{hub.split}{at}"
 
 
 def _notes(task: Task, origin: str, rows: int, digest: str) -> tuple[str, ...]:

@@ -45,22 +45,23 @@ def resolve(specs: str) -> list[Task]:
     Raises:
         UsageError: E102 an unknown task or protocol, with the nearest name; E103 a task that is named twice.
     """
-    tasks = [task for spec in specs.split(",") if spec.strip() for task in _named(spec.strip())]
+    named = [(typed, task) for spec in specs.split(",") if spec.strip() for typed, task in _named(spec.strip())]
+    tasks = [task for _, task in named]
     names = [task.name for task in tasks]
     twice = next((name for name in names if names.count(name) > 1), "")
     if twice:
-        once = ",".join(dict.fromkeys(names))
+        once = ",".join({task.name: typed for typed, task in reversed(named)}[name] for name in dict.fromkeys(names))
         said = f"the task {twice!r} is named twice in {specs!r}; its results would share a folder."
         raise UsageError(said, code="E103", tries=(f"--tasks {once}",))
     return tasks
 
 
-def _named(spec: str) -> list[Task]:
-    """The tasks of one part of the list."""
+def _named(spec: str) -> list[tuple[str, Task]]:
+    """The tasks of one part of the list, each with what names it alone."""
     if spec.startswith(PREFIX):
-        return [gym_task(spec)]
+        return [(spec, gym_task(spec))]
     if is_file(spec):
-        return [file_task(spec, known())]
+        return [(spec, file_task(spec, known()))]
     name, colon, protocol = spec.partition(":")
     if name in SUITES:
         tasks = [TASKS.build(member) for member in SUITES[name]]
@@ -69,4 +70,4 @@ def _named(spec: str) -> list[Task]:
     else:
         said = f"unknown task {name!r}.{nearest(name, known())} Known: {', '.join(known())}; or a file, or gym:NAME."
         raise UsageError(said, code="E102", tries=("--tasks math500,aime24", "--tasks FILE.jsonl"))
-    return [task.under(protocol) for task in tasks] if colon else tasks
+    return [(task.name + colon + protocol, task.under(protocol) if colon else task) for task in tasks]

@@ -12,6 +12,9 @@ import yaml
 from huggingface_hub import EvalResultEntry
 from huggingface_hub._eval_results import eval_result_entries_to_yaml, parse_eval_result_entries
 
+from oneshot.data.rows import RawRow
+from oneshot.data.tasks import loading
+from oneshot.data.tasks.suites import TASKS
 from oneshot.data.tasks.task import Protocol
 from oneshot.export.hub_results import notes
 from oneshot.export.recorded import Recorded
@@ -49,8 +52,13 @@ def test_an_entry_by_hand(tmp_path: Path) -> None:
     )
 
 
-def test_the_revision_is_told_where_the_rows_came_from_the_hub(tmp_path: Path) -> None:
-    data = {"origin": "openai/gsm8k", "rows": 3, "digest": "d" * 64, "limit": 0, "notes": []}
+def test_the_revision_is_told_where_the_rows_came_from_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [RawRow(1, {"question": "1 + 1?", "answer": "so #### 2"})]
+    monkeypatch.setattr(loading, "hub_rows", lambda name, **more: rows)
+    monkeypatch.delenv("ONESHOT_DATA", raising=False)
+    origin = loading.load_task(replace(TASKS.build("gsm8k"), hub=GSM8K)).origin
+    assert origin == "openai/gsm8k/main:test@c0ffee"
+    data = {"origin": origin, "rows": 3, "digest": "d" * 64, "limit": 0, "notes": []}
     record(tmp_path, [row("p", True), row("p", False, 1)], data=data, temperature=0.0, suffix="")
     (found,), _ = exported(tmp_path, sums=task(hub=GSM8K))
     assert found.dataset_revision == "c0ffee"
@@ -104,3 +112,15 @@ def test_what_is_no_benchmark_result_is_left_out_and_told(
     assert not entries
     assert said.startswith(f"hub: sums, {changes.get('checkpoint', 'base')} is left out: ")
     assert re.search(why, said)
+
+
+def test_a_part_of_a_benchmark_or_other_rows_are_no_result_of_it(tmp_path: Path) -> None:
+    record(tmp_path)  # 3 rows, digest dddd...
+    for known, why in (
+        ({"count": 1319}, "it has 3 rows, and the benchmark has 1,319"),
+        ({"count": 3, "digest": "e" * 64}, "its rows (sha256 dddddddddddd) are not those known of the benchmark (eeee"),
+    ):
+        entries, (said,) = exported(tmp_path, sums=task(hub=GSM8K, **known))
+        assert not entries
+        assert why in said
+    assert len(exported(tmp_path, sums=task(hub=GSM8K, count=3, digest="d" * 64))[0]) == 1

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from oneshot.errors import UsageError
 from oneshot.measure.gains import (
     at_training_limit,
+    average,
     badge,
     by_category,
     by_rung,
@@ -202,3 +203,10 @@ def test_copies_of_a_problem_are_one_observation() -> None:
 def test_one_of_several_claims_needs_a_larger_difference() -> None:
     base, trained = rows("0" * 60), rows("0" * 50 + "1" * 10)
     assert paired(base, trained, claims=6).detectable > paired(base, trained).detectable
+
+
+def test_an_average_finds_what_its_own_test_would() -> None:
+    kind = paired(rows("0" * 40), rows("1" * 20 + "0" * 20))
+    mean = average([kind, kind])
+    assert mean.se == pytest.approx(kind.se / 2**0.5)
+    assert mean.detectable == pytest.approx((1.959964 + 0.841621) * mean.se, rel=1e-5)

@@ -11,7 +11,7 @@ from oneshot.config.schema import Config
 from oneshot.data.tasks.task import Protocol, Task, TaskData
 from oneshot.record import EvalFolder
 from oneshot.stages.asked import Asked, ask
-from oneshot.stages.eval_work import EVAL_STEP
+from oneshot.stages.eval_work import EVAL_STEP, stream_step
 from oneshot.stages.setup import Setup
 from oneshot.types import Completion, Problem, Sampling
 
@@ -62,8 +62,9 @@ class ScriptedEngine:
         *,
         on_call: Callable[[int], None] = lambda call: None,
         filled: Callable[[int, int], str] = lambda i, s: "",
+        task: str = "sums",
     ) -> None:
-        self.script, self.on_call, self.filled = script, on_call, filled
+        self.script, self.on_call, self.filled, self.task = script, on_call, filled, task
         self.calls = 0
         self.asked: list[tuple[int, int]] = []
         self.forced: list[tuple[int, int]] = []
@@ -76,9 +77,10 @@ class ScriptedEngine:
         self.calls += 1
         self.on_call(self.calls)
         self.check()
-        keys = [(step - EVAL_STEP, sample) for step, sample in streams]
         self.prompts += map(tuple, prompts)
         forced = sampling.max_new_tokens == 64
+        first = EVAL_STEP if forced else stream_step(self.task)
+        keys = [(step - first, sample) for step, sample in streams]
         (self.forced if forced else self.asked).extend(keys)
         say = self.filled if forced else self.script
         return [Completion(tokens=(1, 2, 3), logprobs=(), text=say(*key), finished=True) for key in keys]

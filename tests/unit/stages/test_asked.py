@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -117,6 +118,46 @@ def test_graders() -> None:
     with pytest.raises(UsageError) as caught:
         under(grader="maths")
     assert caught.value.code == "E102"
+
+
+@pytest.mark.parametrize("below", [-1.0, -0.5, -1e-9])
+def test_a_temperature_below_zero_means_the_tasks_own(below: float) -> None:
+    assert (under(temperature=below).name, under(temperature=below).protocol) == ("sums", OWN)
+    assert ask(found(task_of(protocol=OWN)), Config(evals=EvalsConfig(temperature=below))).protocol == OWN
+
+
+def test_graders_that_cannot_read_a_tasks_references_are_refused() -> None:
+    letters, gym = replace(OWN, grader="choice"), replace(OWN, grader="gym:chain_sum:size=5")
+    for own, grader, what in (
+        (letters, "math", "the answers of sums are letters"),
+        (letters, "exact", "cannot be graded by 'exact'"),
+        (letters, "gym:chain_sum", "the answers of sums are letters"),
+        (gym, "math", "sums brings its own scorer"),
+        (gym, "f.py:g", "cannot be graded by 'f.py:g'"),
+        (gym, "gym:chain_sum:size=6", "sums brings its own scorer"),
+    ):
+        with pytest.raises(UsageError, match=what) as caught:
+            under(own, grader=grader)
+        assert caught.value.code == "E105"
+        assert caught.value.tries == ("--tasks sums   (in a command of its own, without --evals.grader)",)
+    assert under(letters, grader="choice").name == "sums"
+
+
+def test_a_function_may_read_letters(tmp_path: Path) -> None:
+    file = tmp_path / "own.py"
+    file.write_text("def right(response: str, answer: str) -> float:\n    return float(response == answer)\n")
+    assert under(replace(OWN, grader="choice"), grader=f"{file}:right").verify.name == f"{file}:right"
+
+
+def test_a_task_called_like_the_dev_set_has_another_name() -> None:
+    """The dev set's readings lie in the task's own name then."""
+    task = task_of(protocol=OWN)
+    named = {
+        source: ask(found(task), Config(evals=EvalsConfig(source=source))).name
+        for source in ("", "data/sums.jsonl", "data/others.jsonl", "builtin")
+    }
+    assert named[""] == named["data/others.jsonl"] == named["builtin"] == "sums"
+    assert named["data/sums.jsonl"].startswith("sums-") and len(named["data/sums.jsonl"]) == len("sums-") + 8
 
 
 def test_a_likelihood_has_nothing_that_settings_change() -> None:

@@ -15,7 +15,7 @@ from oneshot.stages.callbacks import Dropping, Every, Redrawing, Stopping, Watch
 from oneshot.stages.display import Lines
 from oneshot.stages.endings import failing
 from oneshot.stages.preflight import Health
-from oneshot.stages.signals import StopRequest, stop_requests, stops_at_once
+from oneshot.stages.signals import BATCH, StopRequest, stop_requests, stops_at_once
 from oneshot.stages.watch import rollout_metrics
 from oneshot.types import Completion, Group, Problem, Verdict
 from tests.unit.stages.parts import metrics, problems
@@ -93,6 +93,15 @@ def test_a_second_ctrl_c_stops_at_once_and_a_second_sigterm_does_not() -> None:
     with pytest.raises(KeyboardInterrupt):
         stop.handle(signal.SIGINT, None)
     assert StopRequest().exit_code == 0
+
+
+def test_what_is_said_is_of_what_is_stopped(capfd: pytest.CaptureFixture[str]) -> None:
+    StopRequest().handle(signal.SIGINT, None)
+    assert capfd.readouterr().err == "\nstopping after this step and saving; Ctrl-C now stops without saving\n"
+    with stop_requests(BATCH):
+        os.kill(os.getpid(), signal.SIGINT)
+    said = "\nstopping after this batch with finished batches kept; Ctrl-C now drops this one\n"
+    assert capfd.readouterr().err == said
 
 
 def test_three_dropped_updates_in_a_row_stop_the_run_and_two_do_not(run: RunFolder) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from oneshot.measure.pairing import by_problem
 from oneshot.measure.scores import accuracy
 from oneshot.stages.eval_claims import judge, macro, why_no_mean
+from oneshot.stages.eval_output import text
 from oneshot.stages.eval_results import entry
 from tests.unit.stages.measured import HALF, lines, measured, rows
 
@@ -124,3 +126,33 @@ def test_copies_of_a_problem_are_counted_once_in_an_average() -> None:
     found = measured("held", base=copies)
     assert found.interval("base") == accuracy(by_problem(copies))
     assert found.interval("base").n == 1
+
+
+def test_what_was_measured_differently_is_not_paired() -> None:
+    found = [measured(name, base=rows(HALF), checkpoint_1=rows([[1]] * 10), base__icl=rows(HALF)) for name in "ab"]
+    for each in found:
+        each.folder = Path("runs/a run/evals/a")
+        for name, results in each.results.items():
+            results["protocol"] = {"dtype": "float32", "prompt": name, "data": {"digest": "d"}}
+        each.results["checkpoint-1"]["protocol"]["prompt"] = "base"
+    assert "paired" in entry(found[0], "checkpoint-1")
+    found[0].results["checkpoint-1"]["protocol"]["dtype"] = "bfloat16"
+    told = {each.name: entry(each, "checkpoint-1") for each in found}
+    assert "paired" not in told["a"]
+    assert told["a"]["not_paired"] == (
+        "checkpoint-1 is not paired with base, which was measured differently: dtype 'float32' and 'bfloat16'. A "
+        "difference would not be one of the models alone; to measure both alike: mv 'runs/a run/evals/a' "
+        "'runs/a run/a.old', then the same command again"
+    )
+    assert {"over_base", "not_paired"} <= told["a"]["baselines"]["base+icl"].keys()
+    assert "trained_over" not in told["a"]["baselines"]["base+icl"]
+    assert "paired" in told["b"]  # another prompt is what a baseline is
+    mean = macro(found, "checkpoint-1")
+    assert mean is not None
+    assert "paired" not in mean
+    assert mean["not_paired"] == told["a"]["not_paired"]
+    judge(told, mean)
+    assert told["b"]["paired"]["claims"] == 4  # b's own, its two of the baseline, and that baseline over base in a
+    shown = " ".join(text({"tasks": {"a": told["a"]}, "macro": mean}).split())
+    assert "checkpoint-1 is not paired with base" in shown
+    assert "paired difference" not in shown

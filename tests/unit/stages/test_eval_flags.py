@@ -33,6 +33,8 @@ def test_the_flags() -> None:
         ((), {"responses": "r", "forced_box": True}, "E105", "--forced-box says how a model is asked"),
         (("m",), {"checkpoints": "bets"}, "E103", "--checkpoints 'bets' is none of: last, best, all."),
         (("m",), {"export": "lm-eval,hup"}, "E102", "unknown export 'hup'. Did you mean 'hub'?"),
+        (("m",), {"export": ""}, "E103", "--export '' names no export. Known: inspect, lm-eval, hub."),
+        (("m",), {"export": ","}, "E103", "--export ',' names no export."),
         ((), {"responses": "r", "export": "hub"}, "E105", "graded responses are recorded with --out only."),
         (("m",), {"k": "8,x"}, "E103", "--k 8,x: 'x' is not a whole number above 0."),
         (("m",), {"k": "0"}, "E103", "--k 0: '0' is not a whole number above 0."),

@@ -80,6 +80,8 @@ def test_a_cut_response_says_so_either_way(tmp_path: Path, said: dict[str, bool]
         ({"id": "1"}, "line 2: no response. It is read from one of: response, completion."),
         ({"id": "1", "response": ["x"]}, "line 2: the response (response) is a list. It must be text."),
         ({"id": "1", "response": "x", "sample": -1}, "line 2: sample is -1. It must be a whole number, 0 or more."),
+        ({"id": "1", "response": "x", "tokens": 10**400}, "line 2: tokens is 10000000000000000000"),
+        ({"id": "1", "response": "x", "sample": 10**9 + 1}, "sample is 1000000001. It must be a whole number, at most"),
         ({"id": "1", "response": "x", "tokens": "7"}, "line 2: tokens is '7'."),
         ({"id": "1", "response": "x", "cut": "no"}, "line 2: cut is text. It must be true or false."),
         ({"id": "1", "response": "x", "cut": True, "finished": True}, "line 2: cut and finished are both true."),
@@ -124,3 +126,15 @@ def test_no_file(tmp_path: Path) -> None:
         with pytest.raises(UsageError, match=said) as caught:
             read(str(path), ["sums"])
         assert caught.value.code == "E106"
+
+
+def test_a_file_that_holds_everything_twice_is_asked_about(tmp_path: Path) -> None:
+    rows = [{"id": "0", "response": "a"}, {"id": "1", "response": "b"}, {"id": "2", "response": "c"}]
+    assert matched(tmp_path, *rows, *rows).warnings("sums") == [
+        "warning: sums: all responses to a problem are the same text, as in lines 1 and 4; they count as 2 samples "
+        "each. Is the file there twice? Rows with `sample` are not asked about"
+    ]
+    for other in (rows, [*rows, *rows[:2], {"id": "2", "response": "d"}]):
+        assert "same text" not in " ".join(matched(tmp_path, *other).warnings("sums"))
+    meant = [{**row, "sample": sample} for sample in (0, 1) for row in rows]
+    assert matched(tmp_path, *meant).warnings("sums") == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import itertools
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import pytest
 
 from oneshot.config.schema import Config
+from oneshot.data.tasks.suites import TASKS
 from oneshot.data.tasks.task import Protocol
 from oneshot.errors import UsageError
 from oneshot.rewards.version import grader_version
@@ -103,7 +106,9 @@ def test_another_grader_version_grades_again_and_never_samples(
 ) -> None:
     asked, store, said = asked_for(sums(4), SAMPLED), folder(tmp_path / "e"), list[str]()
     monkeypatch.setattr(eval_sampling, "grader_version", lambda name: "0123456789ab")
-    wrong = replace(asked, verify=asked.strict)  # the version before saw boxes only
+    old: Any = copy.copy(asked.strict)  # the version before saw boxes only
+    old.name = "math-lenient"
+    wrong = replace(asked, verify=old)
     before = measure_task(with_engine(setup, ScriptedEngine(boxed)), wrong, store, "base")
     monkeypatch.undo()
     idle = ScriptedEngine(boxed)
@@ -122,15 +127,31 @@ def test_another_grader_version_grades_again_and_never_samples(
     assert len(said) == 1, "once is enough"
 
 
-def test_rows_of_other_problems_are_not_graded_again(
-    setup: Setup, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked, store = asked_for(sums(4)), folder(tmp_path / "e")
-    measure_task(with_engine(setup, ScriptedEngine(boxed)), asked, store, "base")
-    monkeypatch.setattr(eval_sampling, "grader_version", lambda name: "new")
-    with pytest.raises(UsageError, match="cannot be graded again") as caught:
-        recorded(replace(asked, problems=asked.problems[1:]), store, "base")
-    assert caught.value.code == "E106"
+def test_the_seed_is_nothing_to_what_is_greedy(setup: Setup, tmp_path: Path) -> None:
+    asked, store, idle = asked_for(sums(3)), folder(tmp_path / "e"), ScriptedEngine(boxed)
+    rows = measure_task(setup, asked, store, "base")
+    other = replace(with_engine(setup, idle), config=replace(setup.config, seed=7))
+    assert (measure_task(other, asked, store, "base"), idle.calls) == (rows, 0)
+    assert store.read_eval("sums", "base")[0]["protocol"]["seed"] == 0, "it is recorded all the same"
+
+
+def test_tasks_share_no_streams(setup: Setup, tmp_path: Path) -> None:
+    """The same problems under another name are sampled anew."""
+    asked = asked_for(sums(4), SAMPLED)
+    other = replace(asked, name="totals", task=replace(asked.task, name="totals"))
+    one, two = ([r.response for r in measure_task(setup, a, folder(tmp_path / a.name), "base")] for a in (asked, other))
+    assert one != two
+    tasks = map(TASKS.build, TASKS.names())
+    begins = sorted((eval_work.stream_step(task.name), task.count or 10_000) for task in tasks)
+    assert all(a + count < b for (a, count), (b, _) in itertools.pairwise(begins))
+    assert begins[0][0] >= eval_work.EVAL_STEP
+    assert begins[-1][0] + eval_work.MOST_PROBLEMS < 1 << 32
+
+
+def test_a_temperature_below_zero_is_never_sampled_at(setup: Setup, tmp_path: Path) -> None:
+    asked = asked_for(sums(2), replace(SAMPLED, temperature=-0.5))
+    with pytest.raises(AssertionError, match="task's own"):
+        measure_task(setup, asked, folder(tmp_path / "e"), "base")
 
 
 def test_strict_and_lenient_grades_stand_beside_the_one_that_counts(setup: Setup, tmp_path: Path) -> None:

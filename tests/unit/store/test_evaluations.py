@@ -35,6 +35,23 @@ def test_samples_come_back(tmp_path: Path) -> None:
     again.remove()
 
 
+def test_what_was_put_aside_is_not_read(tmp_path: Path) -> None:
+    """As the line of E107 does it; it would be read twice otherwise, in the place of what was measured then."""
+    run = make(tmp_path)
+    for task in ("math500", "a/b"):  # the folder of the second has a hash
+        for checkpoint in ("base", "checkpoint-4"):
+            run.write_eval(task, checkpoint, {}, [eval_row("a")])
+    whole = run.evals()
+    assert len(whole) == 4
+    at = run.eval_dir("math500", "base")
+    at.rename(f"{at}.old")
+    assert run.evals() == [key for key in whole if key != ("math500", "base")]
+    run.write_eval("math500", "base", {}, [eval_row("b")])
+    assert run.evals() == whole
+    at.parent.rename(f"{at.parent}.old")
+    assert run.evals() == [key for key in whole if key[0] == "a/b"]
+
+
 def test_another_protocol_is_refused_with_what_differs(tmp_path: Path) -> None:
     run = make(tmp_path)
     path = run.partial("t", "base", PROTOCOL).path

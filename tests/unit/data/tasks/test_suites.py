@@ -66,6 +66,21 @@ def test_what_is_refused(specs: str, code: str, said: str) -> None:
     assert said in caught.value.render()
 
 
+@pytest.mark.parametrize(
+    ("specs", "once"),
+    [
+        ("a.jsonl,bd/a.jsonl", "a.jsonl"),
+        ("arc_easy:loglikelihood,reasoning:loglikelihood", "arc_easy:loglikelihood,arc_challenge:loglikelihood"),
+        ("arc_easy,arc_easy:letter", "arc_easy"),
+    ],
+)
+def test_what_is_named_twice_is_named_once_as_it_was_typed(specs: str, once: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        resolve(specs)
+    assert caught.value.tries == (f"--tasks {once}",)
+    resolve(once)
+
+
 def test_two_files_of_one_name_and_a_file_called_like_a_task(tmp_path: Path) -> None:
     assert names(f"{tmp_path}/math500.jsonl,math500,x.parquet") == ["file-math500", "math500", "x"]
     with pytest.raises(UsageError, match="named twice"):

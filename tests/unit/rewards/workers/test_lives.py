@@ -115,7 +115,9 @@ def test_a_caller_that_is_killed_leaves_no_process_behind(tmp_path: Path, root: 
 
 
 def test_ctrl_c_in_the_caller_leaves_no_process_behind(tmp_path: Path, root: Path) -> None:
-    body = "print(json.dumps([pool(['parent', 0]).value, pool(['pid', 0]).value]), flush=True)\npool(['hang', 0])\n"
+    # A test run in the background of a shell inherits an ignored SIGINT.
+    body = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    body += "print(json.dumps([pool(['parent', 0]).value, pool(['pid', 0]).value]), flush=True)\npool(['hang', 0])\n"
     with subprocess.Popen(
         script(tmp_path, root, body), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as caller:

@@ -1,0 +1,64 @@
+"""Whether what is recorded was asked as it is asked now; names of folders alone do not say so. Loads no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from oneshot._store import files, sample_record
+from oneshot._store.evaluations import KIND
+from oneshot._store.sample_record import aside
+from oneshot.errors import UsageError
+from oneshot.stages.asked import Asked
+from oneshot.types import EvalRow
+
+_PROTOCOL = ("kind", "samples", "temperature", "max_new_tokens", "suffix", "grader", "system")
+
+
+def check(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any], *, whole: bool) -> None:
+    """Refuse a recorded evaluation of other problems or of another protocol, such as a dev set's in a task's name.
+
+    Args:
+        folder: of the evaluation.
+        before: the recorded `protocol` of results.json.
+        now: the same, of what is asked.
+        whole: whether an entry that is not recorded counts as different; results of a dev set had fewer once.
+
+    Raises:
+        UsageError: E107 with what differs.
+    """
+    old, new = _shown(before), _shown(now)
+    if not whole:
+        new = {name: value for name, value in new.items() if name in old}
+    sample_record.check_same(folder, KIND, {name: value for name, value in old.items() if name in new}, new)
+
+
+def _shown(protocol: Mapping[str, Any]) -> dict[str, Any]:
+    told = {name: protocol[name] for name in _PROTOCOL if name in protocol}
+    data = protocol.get("data") or {}
+    told |= {"data's digest": str(data["digest"])[:16]} if "digest" in data else {}
+    told |= {"limit": data["limit"]} if "limit" in data else {}
+    plain: dict[str, Any] = files.plain(told)
+    return plain
+
+
+def check_rows(folder: Path, asked: Asked, rows: Sequence[EvalRow]) -> None:
+    """Refuse rows that are not those of the problems asked, one for each sample. `UsageError` E107.
+
+    The digest of the data is of texts and answers only; results are paired by the ids.
+    """
+    ids = [(problem.id, s) for problem in asked.problems for s in range(asked.protocol.samples)]
+    found = [(row.id, row.sample) for row in rows]
+    if found == ids:
+        return
+    differ = next(
+        (f": {a[0]!r} stands where {b[0]!r} is asked" for a, b in zip(found, ids, strict=False) if a != b), ""
+    )
+    raise UsageError(
+        f"{folder} holds {len(rows)} responses whose ids are not those of the {len(asked.problems)} problems of "
+        f"{asked.name}{differ}.",
+        code="E107",
+        tries=(aside(folder),),
+        kept="Nothing was sampled; the record is as it was.",
+    )
