@@ -84,21 +84,7 @@ def measure(
         UsageError: E107 what is there was asked otherwise, or of other problems, such as a task's own.
     """
     config, verify = setup.config, setup.names.eval_verify
-    asked = {
-        "kind": GENERATE,
-        **graders.described(verify),
-        "temperature": 0.0,
-        "samples": 1,
-        "max_new_tokens": config.evals.source_tokens,
-        "suffix": config.evals.suffix,
-        "system": config.data.system,
-        "data": {
-            "origin": config.evals.source or BUILTIN,
-            "rows": len(problems),
-            "digest": digest_of(problems),  # of those that were read: what a limit left out is not known here
-            "limit": 0,
-        },
-    }
+    asked = _protocol(setup, problems)
     if run.has_eval(task, checkpoint):
         recorded_as, read = run.read_eval(task, checkpoint)
         asked_alike.check(run.eval_dir(task, checkpoint), recorded_as.get("protocol") or {}, asked, whole=False)
@@ -133,6 +119,26 @@ def measure(
     alone = graders.unmatchable(verify, problems).as_dict()
     run.write_eval(task, checkpoint, {**results(rows, **protocol), "unmatchable": alone}, rows)
     return rows
+
+
+def _protocol(setup: Setup, problems: Sequence[Problem]) -> dict[str, Any]:
+    """What must be equal for two readings of the dev set to be comparable."""
+    config = setup.config
+    return {
+        "kind": GENERATE,
+        **graders.described(setup.names.eval_verify),
+        "temperature": 0.0,
+        "samples": 1,
+        "max_new_tokens": config.evals.source_tokens,
+        "suffix": config.evals.suffix,
+        "system": config.data.system,
+        "data": {
+            "origin": config.evals.source or BUILTIN,
+            "rows": len(problems),
+            "digest": digest_of(problems),  # of those that were read: what a limit left out is not known here
+            "limit": 0,
+        },
+    }
 
 
 def results(rows: Sequence[EvalRow], **protocol: Any) -> dict[str, Any]:
