@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from oneshot.config.load import guess
 from oneshot.config.names import closest
 from oneshot.errors import MachineError, UsageError
 
@@ -65,7 +66,7 @@ def read_spec(text: str) -> GymSpec:
             raise UsageError(
                 f"{text!r}: {pair!r} is no setting of the form name=value.", code="E103", tries=(_EXAMPLE,)
             )
-        values[key] = _read(value)
+        values[key] = guess(value)
     size, seed = values.pop("size", GymSpec.size), values.pop("seed", 0)
     if not _NAME.fullmatch(name) or not _count(size, 1) or not _count(seed, 0):
         rule = "It is gym:NAME, with a size of at least 1 and a seed of at least 0."
@@ -115,17 +116,6 @@ def unmarked(reference: str) -> tuple[str, str]:
     """(answer, key of the entry); an empty key where the reference has no mark."""
     found = _MARK.search(reference)
     return (reference[: found.start()], found[1]) if found else (reference, "")
-
-
-def _read(text: str) -> Value:
-    if text in ("true", "false"):
-        return text == "true"
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
 
 
 def _hint(near: str) -> str:

@@ -87,10 +87,10 @@ def _assemble(settings: Iterable[Setting]) -> Resolved:
     for setting in settings:
         path = _own_option(setting)
         if path:
-            options[path] = _guess(setting.value) if setting.text else setting.value
+            options[path] = guess(setting.value) if setting.text else setting.value
             origins[f"algorithm.{path}"] = setting.origin
         elif len(setting.path) == 3 and setting.path[:2] == CURRICULUM:
-            curriculum[setting.path[2]] = _guess(setting.value) if setting.text else setting.value
+            curriculum[setting.path[2]] = guess(setting.value) if setting.text else setting.value
             origins[setting.key] = setting.origin
         elif setting.key in KEYS:
             values[setting.key] = _typed(setting, KEYS[setting.key])
@@ -168,7 +168,7 @@ def _typed(setting: Setting, kind: type) -> Any:
     raise UsageError(f"{setting.where}: {setting.key} = {value!r} is not {_KINDS[kind]}.", code="E103")
 
 
-def _guess(text: str) -> Any:
+def guess(text: str) -> Any:
     """Text of an option whose type is not known here: true/false, a whole number, a number, else the text."""
     if text in ("true", "false"):
         return text == "true"

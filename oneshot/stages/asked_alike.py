@@ -9,11 +9,32 @@ from typing import Any
 from oneshot._store import files, sample_record
 from oneshot._store.evaluations import KIND
 from oneshot._store.sample_record import aside
+from oneshot.data.tasks.task import LOGLIKELIHOOD
 from oneshot.errors import UsageError
+from oneshot.record import Evaluations
+from oneshot.rewards.version import grader_version
+from oneshot.stages import graders
 from oneshot.stages.asked import Asked
 from oneshot.types import EvalRow
 
 _PROTOCOL = ("kind", "samples", "temperature", "max_new_tokens", "suffix", "grader", "system")
+
+
+def without_model(asked: Asked) -> dict[str, Any]:
+    """The part of the protocol that needs no model."""
+    likelihood = asked.protocol.kind == LOGLIKELIHOOD
+    described = {"grader": ""} if likelihood else graders.described(asked.verify)
+    version = "" if likelihood else grader_version(asked.protocol.grader)
+    return {**asked.protocol.as_dict(), **described, "grader_version": version, "data": dict(asked.data)}
+
+
+def read(asked: Asked, store: Evaluations, name: str) -> tuple[dict[str, Any], list[EvalRow]]:
+    """Protocol and rows of a finished evaluation. `UsageError` E107 where it is not what is asked."""
+    results, rows = store.read_eval(asked.name, name)
+    folder, protocol = store.eval_dir(asked.name, name), dict(results.get("protocol") or {})
+    check(folder, protocol, without_model(asked), whole=True)
+    check_rows(folder, asked, rows)
+    return protocol, rows
 
 
 def check(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any], *, whole: bool) -> None:

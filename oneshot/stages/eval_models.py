@@ -15,7 +15,7 @@ from oneshot.config.request import Request
 from oneshot.data.tasks.task import LOGLIKELIHOOD
 from oneshot.errors import DataError, OneshotError, Stopped, UsageError
 from oneshot.record import Evaluations, RunFolder
-from oneshot.rewards.version import grader_version
+from oneshot.stages import asked_alike
 from oneshot.stages.asked import Asked, with_limits
 from oneshot.stages.eval_failures import beside, ends, told
 from oneshot.stages.eval_flags import Flags
@@ -123,12 +123,15 @@ def _one(measured: Measured, loaded: _Loaded, store: Evaluations, checkpoint: st
 
 
 def _as_it_is(asked: Asked, store: Evaluations, name: str) -> list[EvalRow] | None:
-    """The rows of a finished evaluation for which nothing is left to do: no response to draw, nothing to grade."""
+    """The rows of a finished evaluation for which nothing is left to do: no response to draw, nothing to grade.
+
+    Raises:
+        UsageError: E107 it was asked otherwise.
+    """
     if not store.has_eval(asked.name, name):
         return None
-    results, rows = store.read_eval(asked.name, name)
-    version = "" if asked.protocol.kind == LOGLIKELIHOOD else grader_version(asked.protocol.grader)
-    same = results["protocol"].get("grader_version", "") == version
+    protocol, rows = asked_alike.read(asked, store, name)
+    same = protocol.get("grader_version", "") == asked_alike.without_model(asked)["grader_version"]
     return rows if same and not (asked.forced and any("forced" not in row.meta for row in rows)) else None
 
 

@@ -17,7 +17,6 @@ from oneshot.data.tasks.task import LOGLIKELIHOOD
 from oneshot.measure.scores import summary
 from oneshot.measure.statistics import wilson
 from oneshot.record import Evaluations
-from oneshot.rewards.version import grader_version
 from oneshot.stages import asked_alike, eval_work, forcing, graders, loglikelihood
 from oneshot.stages.asked import Asked
 from oneshot.stages.eval_grading import Graders, Raw, raw_of, same_answer
@@ -68,7 +67,7 @@ def measure_task(
     head = eval_work.head_of(setup, asked, prompts)
     old, protocol = dict[Key, Raw](), dict[str, Any]()
     if store.has_eval(asked.name, name):
-        protocol, rows = _read(asked, store, name)
+        protocol, rows = asked_alike.read(asked, store, name)
         store.check_protocol(asked.name, name, protocol, head)
         finished = recorded(asked, store, checkpoint, say=say)
         if finished is not None:
@@ -89,7 +88,7 @@ def measure_task(
         "reused": work.known,
         "seconds": time.perf_counter() - began,
     }
-    _write(asked, store, name, made, {**protocol, **_of(asked)})
+    _write(asked, store, name, made, {**protocol, **asked_alike.without_model(asked)})
     partial.remove()
     return made
 
@@ -108,10 +107,10 @@ def recorded(
     name = asked.under(checkpoint)
     if not store.has_eval(asked.name, name):
         return None
-    protocol, rows = _read(asked, store, name)
+    protocol, rows = asked_alike.read(asked, store, name)
     if asked.forced and not all("forced" in row.meta for row in rows):
         return None
-    now = _of(asked)["grader_version"]
+    now = asked_alike.without_model(asked)["grader_version"]
     before = protocol.get("grader_version", "")
     if before == now:
         return rows
@@ -121,31 +120,14 @@ def recorded(
     )
     by = _graders(replace(asked, forced=all("forced" in row.meta for row in rows)))
     again = [by.row(asked.problems[i], raw, annotate) for (i, _), raw in _old(asked, rows).items()]
-    _write(asked, store, name, again, {**protocol, **_of(asked)})
+    _write(asked, store, name, again, {**protocol, **asked_alike.without_model(asked)})
     return again
-
-
-def _read(asked: Asked, store: Evaluations, name: str) -> tuple[dict[str, Any], list[EvalRow]]:
-    """Protocol and rows of a finished evaluation. `UsageError` E107 where it is not what is asked."""
-    results, rows = store.read_eval(asked.name, name)
-    folder, protocol = store.eval_dir(asked.name, name), dict(results.get("protocol") or {})
-    asked_alike.check(folder, protocol, _of(asked), whole=True)
-    asked_alike.check_rows(folder, asked, rows)
-    return protocol, rows
 
 
 def _prompts(setup: Setup, asked: Asked) -> list[tuple[int, ...]]:
     if asked.protocol.kind == LOGLIKELIHOOD:
         return [loglikelihood.pairs_of(setup.policy, problem)[0] for problem in asked.problems]
     return eval_work.prompts_of(setup, asked)
-
-
-def _of(asked: Asked) -> dict[str, Any]:
-    """The part of the protocol that needs no model."""
-    likelihood = asked.protocol.kind == LOGLIKELIHOOD
-    described = {"grader": ""} if likelihood else graders.described(asked.verify)
-    version = "" if likelihood else grader_version(asked.protocol.grader)
-    return {**asked.protocol.as_dict(), **described, "grader_version": version, "data": dict(asked.data)}
 
 
 def _graders(asked: Asked) -> Graders:

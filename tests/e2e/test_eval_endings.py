@@ -70,3 +70,19 @@ def test_a_model_that_cannot_be_loaded_is_answered_with_a_line_of_eval(
     assert told.code != 0
     assert "try: oneshot eval smollm2-135m --tasks aime24" in told.err
     assert "try: --model " not in told.err
+
+
+def test_a_finished_evaluation_that_was_asked_otherwise_is_refused(
+    oneshot: OneShot, tiny: Path, data: Path, tmp_path: Path
+) -> None:
+    """Nothing is left to do, so no model is loaded: the check must come before that."""
+    out = tmp_path / "out"
+    words = ("eval", tiny, "--tasks", "math500", "--data-dir", data, *QUICK, "--out", out)
+    assert oneshot(*words).code == 0
+    (results,) = out.glob("evals/*/base/results.json")
+    body = json.loads(results.read_text("utf-8"))
+    body["protocol"]["max_new_tokens"] = 7
+    results.write_text(json.dumps(body), "utf-8")
+    told = oneshot(*words)
+    assert told.code == 2
+    assert "E107" in told.err and "max_new_tokens" in told.err

@@ -16,7 +16,7 @@ from oneshot.data.tasks.task import Protocol
 from oneshot.errors import UsageError
 from oneshot.rewards.version import grader_version
 from oneshot.rollout.native import NativeEngine
-from oneshot.stages import eval_sampling, eval_work
+from oneshot.stages import asked_alike, eval_work
 from oneshot.stages.asked import Asked
 from oneshot.stages.eval_sampling import measure_task, recorded
 from oneshot.stages.probe_sampler import MAX_PROBLEMS, STEPS
@@ -105,7 +105,7 @@ def test_another_grader_version_grades_again_and_never_samples(
     setup: Setup, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked, store, said = asked_for(sums(4), SAMPLED), folder(tmp_path / "e"), list[str]()
-    monkeypatch.setattr(eval_sampling, "grader_version", lambda name: "0123456789ab")
+    monkeypatch.setattr(asked_alike, "grader_version", lambda name: "0123456789ab")
     old: Any = copy.copy(asked.strict)  # the version before saw boxes only
     old.name = "math-lenient"
     wrong = replace(asked, verify=old)

@@ -10,7 +10,7 @@ import pytest
 from oneshot.data.tasks.task import Protocol
 from oneshot.rewards.forced import OPENING, completed, needs_box
 from oneshot.rollout.native import NativeEngine
-from oneshot.stages import eval_sampling
+from oneshot.stages import asked_alike
 from oneshot.stages.eval_sampling import measure_task, recorded
 from oneshot.stages.forcing import MOST
 from oneshot.stages.setup import Setup
@@ -93,7 +93,7 @@ def test_forced_boxes_are_kept_and_graded_again(setup: Setup, tmp_path: Path, mo
     rows = measure_task(with_engine(setup, second), asked, store, "base")
     assert (second.asked, len(first.forced), len(second.forced)) == ([], 64, 36)
     assert all(r.meta["forced"] and not r.meta["boxed"] for r in rows)
-    monkeypatch.setattr(eval_sampling, "grader_version", lambda name: "another")
+    monkeypatch.setattr(asked_alike, "grader_version", lambda name: "another")
     assert recorded(replace(asked, forced=False), store, "base") == rows
 
 
