@@ -17,6 +17,8 @@ SHORT: Mapping[str, str] = {
     "example": "data.example",
     "answer": "data.answer",
     "reward": "reward.name",
+    "control": "reward.control",
+    "corrupt": "data.corrupt",
     "algorithm": "algorithm.name",
     "curriculum": "data.curriculum",
     "steps": "optim.steps",

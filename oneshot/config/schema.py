@@ -54,6 +54,8 @@ class DataConfig:
     """What to train on next, of several examples: in-turn, mopps, gps, pcl, pairing or sgac."""
     curriculum_options: Mapping[str, Any] = field(default_factory=dict)
     """The curriculum's own keywords, e.g. `decay` for mopps."""
+    corrupt: float = 0.0
+    """Share of the training examples whose answer is replaced by a wrong one, by the paper's rule; 0 means none."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,8 @@ class RewardConfig:
     name: str = "math"
     """`math` (last complete \\boxed{}), `math-lenient` (else what is stated as the answer), `number`, `choice`, `exact`
     (whole text), `paper-train`, `paper-eval`, or your own function as `file.py:function`."""
+    control: str = ""
+    """A control arm: shuffled, random, wrong, unguessable, format, majority, entropy, confidence, rft or noop."""
     timeout: float = 10.0
     """Seconds a call of your own function may take; it is then stopped, and the run with it."""
 
@@ -192,6 +196,11 @@ class EvalsConfig:
     """Grader at evaluation, a name or `file.py:function`; empty means the reward's."""
     suffix: str = ""
     """Text appended to the question at evaluation; the paper's evaluation has none."""
+
+    drift: bool = True
+    """Measure at each reading of the dev set how far the model is from the base: KL on the base's own answers."""
+    transfer_map: int = 0
+    """Responses to each dev problem for the transfer map (cosines of gradients), made before step 0; 0 means none."""
 
     @property
     def source_tokens(self) -> int:

@@ -18,7 +18,7 @@ from oneshot.stages.callbacks import Callback
 from oneshot.stages.graders import doubts
 from oneshot.stages.room import Room, sampling
 from oneshot.stages.setup import Setup
-from oneshot.stages.watch import Clock, rollout_metrics
+from oneshot.stages.step_metrics import Clock, rollout_metrics
 from oneshot.stages.worst_case import head_of, packs
 from oneshot.train.checkpoint import Checkpoints, Curriculum
 from oneshot.train.curriculum.base import found

@@ -16,7 +16,7 @@ from oneshot.stages.display import Lines
 from oneshot.stages.endings import failing
 from oneshot.stages.preflight import Health
 from oneshot.stages.signals import BATCH, StopRequest, stop_requests, stops_at_once
-from oneshot.stages.watch import rollout_metrics
+from oneshot.stages.step_metrics import rollout_metrics
 from oneshot.types import Completion, Group, Problem, Verdict
 from tests.unit.stages.parts import metrics, problems
 

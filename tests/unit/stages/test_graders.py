@@ -14,7 +14,7 @@ from oneshot.stages import graders
 from oneshot.stages.endings import failing
 from oneshot.stages.preflight import BaseRate, base_rate, check_base_rate
 from oneshot.stages.regrade import Flips, differs
-from oneshot.stages.watch import grader_metrics, rollout_metrics
+from oneshot.stages.step_metrics import grader_metrics, rollout_metrics
 from oneshot.types import Completion, Group, Problem, Verdict
 from tests.unit.stages.parts import ScriptedEngine, prober, problems
 
