@@ -3,14 +3,13 @@
     python benchmarks/evaluation.py [--repeats 3] [--limit 128] [--batches 8 16 32 64] [--json] [--store] [--smoke]
 
 256 prompts, greedy, float32, every response ending by itself or at the limit. Mixed means: 32 problems of each of the
-built-in task's eight kinds, each behind 0 to 16 solved examples of its kind (`SHOTS`), so that the longest prompt has
-many times the tokens of the shortest and responses end at different places, and in an order drawn once. The lengths of
-both are printed.
+built-in task's eight kinds, each behind 0 to 16 solved examples of its kind (`SHOTS`), in an order drawn once, so that
+prompts differ many times in length and responses end at different places. The lengths of both are printed.
 
-- ours: the sampler of `oneshot eval` (`Setup.eval_engine`), in the batches that `oneshot eval` keeps.
+- ours: the sampler of `oneshot eval`, in the batches that `oneshot eval` keeps.
 - generate: transformers' `generate` with KV cache and SDPA over batches padded on the left; a batch ends when its last
-  response does. Every batch size is tried, with the prompts as they come and sorted by length, one pass each after a
-  short warm-up; the fastest is the one compared.
+  response does. The prompts are sorted by length, which pads least. Every batch size is tried, one pass each after a
+  short warm-up, given up once it has taken longer than the fastest; the fastest is the one compared.
 
 The sides take turns; tokens of responses a second (up to and with the end token), the ratio of each turn, medians.
 Goal: 2. Then the answers are compared: where two of them differ, a forward pass of the prompt and what they share gives
@@ -20,12 +19,13 @@ printed; goal: at most 2 %); any other difference is a failure, exit 1.
 
 from __future__ import annotations
 
-import itertools
 import json
+import math
 import random
 import statistics
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -79,14 +79,17 @@ def ours(policy: Any, prompts: Sequence[Sequence[int]], limit: int) -> list[list
 
 
 def loop(
-    policy: Any, prompts: Sequence[Sequence[int]], limit: int, batch: int, ordered: bool = False
+    policy: Any, prompts: Sequence[Sequence[int]], limit: int, batch: int, most: float = math.inf
 ) -> list[list[int]]:
-    """Greedy responses by `generate`, batch after batch."""
+    """Greedy responses by `generate`, batch after batch, shortest prompts first; none if it takes `most` seconds."""
     import torch
 
-    places = sorted(range(len(prompts)), key=lambda i: len(prompts[i]) if ordered else i)
+    places = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
     found: list[list[int]] = [[] for _ in prompts]
+    begun = time.perf_counter()
     for start in range(0, len(places), batch):
+        if time.perf_counter() - begun > most:
+            return []
         part = places[start : start + batch]
         width = max(len(prompts[i]) for i in part)
         out = policy.model.generate(
@@ -103,17 +106,13 @@ def loop(
     return found
 
 
-def gaps(policy: Any, sequences: Sequence[Sequence[int]]) -> list[float]:
-    """The distance between the two best logits after each sequence, from a forward pass of its own."""
+def gap(policy: Any, sequence: Sequence[int]) -> float:
+    """The distance between the two best logits after a sequence, from a forward pass of its own."""
     import torch
 
-    found = []
     with torch.inference_mode():
-        for sequence in sequences:
-            logits_V = policy.model(torch.tensor([list(sequence)])).logits[0, -1].float()
-            best = logits_V.topk(2).values
-            found.append(float(best[0] - best[1]))
-    return found
+        best = policy.model(torch.tensor([list(sequence)])).logits[0, -1].float().topk(2).values
+    return float(best[0] - best[1])
 
 
 def worker(side: str, model: str, count: int, shots: Sequence[int], threads: int) -> None:
@@ -121,8 +120,7 @@ def worker(side: str, model: str, count: int, shots: Sequence[int], threads: int
     from oneshot.config.environment import home
     from oneshot.model import policy as policies
 
-    answers = Answers()
-    used = policies.set_threads(threads)
+    answers, used = Answers(), policies.set_threads(threads)
     policy = policies.load(model, home=home(), offline=True, dtype="float32")
     prompts = requests(policy, count, shots)
 
@@ -130,11 +128,10 @@ def worker(side: str, model: str, count: int, shots: Sequence[int], threads: int
         if what == "lengths":
             return {"lengths": [len(prompt) for prompt in prompts], "threads": used}
         if what == "gaps":
-            return {"gaps": gaps(policy, [[*prompts[i], *shared] for i, shared in after])}
+            return {"gaps": [gap(policy, [*prompts[i], *shared]) for i, shared in after]}
         asked = prompts[: first or len(prompts)]
         found: list[list[int]] = []
-        made = loop if side == "generate" else ours
-        given = how if side == "generate" else {}  # ours has neither batch size nor order to choose
+        made, given = (loop, how) if side == "generate" else (ours, {})  # ours has neither batch size nor order
         spent = seconds(lambda: found.extend(made(policy, asked, limit, **given)))
         tokens = sum(map(len, found))
         return {"seconds": spent, "tokens": tokens, "rate": tokens / spent, "responses": found}
@@ -143,15 +140,18 @@ def worker(side: str, model: str, count: int, shots: Sequence[int], threads: int
 
 
 def fastest(side: Side, batches: Sequence[int], limit: int, *, quiet: bool) -> dict[str, Any]:
-    """The batch size and order with which `generate` is fastest."""
+    """The batch size with which `generate` is fastest."""
     side.ask(what="run", limit=min(limit, 4), batch=batches[0], first=batches[0])
-    tried = []
-    for ordered, batch in itertools.product((False, True), batches):
-        told = side.ask(what="run", limit=limit, batch=batch, ordered=ordered)
-        tried.append({"batch": batch, "ordered": ordered, "rate": told["rate"]})
+    tried, shortest = [], math.inf
+    for batch in batches:
+        # What has taken longer than the fastest pass without being done is not the fastest.
+        told = side.ask(what="run", limit=limit, batch=batch, most=min(shortest, 1e9))
+        done = bool(told["responses"])
+        shortest = min(shortest, told["seconds"]) if done else shortest
+        tried.append({"batch": batch, "rate": told["rate"] if done else 0.0, "done": done})
         if not quiet:
-            how = "sorted by length" if ordered else "as they come"
-            print(f"tried    {batch:3} rows, {how:16} {told['rate']:7.0f} tokens/s", flush=True)
+            rate = f"{told['rate']:7.1f} tokens/s" if done else f"given up after {told['seconds']:.0f} s"
+            print(f"tried    {batch:3} rows {rate}", flush=True)
     return {"tried": tried, "best": max(tried, key=lambda row: float(row["rate"]))}
 
 
@@ -168,13 +168,9 @@ def agreement(side: Side, one: Sequence[Sequence[int]], other: Sequence[Sequence
     parted = [(i, at) for i, at in enumerate(places) if at is not None]
     found = side.ask(what="gaps", after=[[i, list(one[i][:at])] for i, at in parted])["gaps"] if parted else []
     near = sum(gap < NEAR for gap in found)
-    return {
-        "responses": len(one),
-        "near_ties": near,
-        "share": near / len(one),
-        "failures": len(found) - near,
-        "parted": [{"prompt": i, "at": at, "gap": gap} for (i, at), gap in zip(parted, found, strict=True)],
-    }
+    told = [{"prompt": i, "at": at, "gap": gap} for (i, at), gap in zip(parted, found, strict=True)]
+    counts = {"responses": len(one), "near_ties": near, "share": near / len(one), "failures": len(found) - near}
+    return {**counts, "parted": told}
 
 
 def spread(values: Sequence[int]) -> list[int]:
@@ -189,13 +185,21 @@ def measure(given: Any, common: dict[str, Any], repeats: int, limit: int) -> dic
         if not given.json:
             print(f"prompts  {len(told['lengths'])}, tokens {spread(told['lengths'])}", flush=True)
         chosen = fastest(other, given.batches, limit, quiet=given.json)
-        best = {key: chosen["best"][key] for key in ("batch", "ordered")}
-        answers = turns({"ours": one, "generate": other}, repeats, what="run", limit=limit, **best)
+        one.ask(what="run", limit=min(limit, 4), first=max(given.batches))  # generate is warm from the tries
+        answers = turns(
+            {"ours": one, "generate": other},
+            repeats,
+            warm=False,
+            what="run",
+            limit=limit,
+            batch=chosen["best"]["batch"],
+        )
         agreed = agreement(other, answers["ours"][0]["responses"], answers["generate"][0]["responses"])
     ratios = [a["rate"] / b["rate"] for a, b in zip(answers["ours"], answers["generate"], strict=True)]
-    sides: dict[str, Any] = {name: {key: median(each, key) for key in KEYS} for name, each in answers.items()}
-    for name, each in answers.items():
-        sides[name]["lengths"] = spread([len(response) for response in each[0]["responses"]])
+    sides: dict[str, Any] = {
+        name: {**{key: median(each, key) for key in KEYS}, "lengths": spread([*map(len, each[0]["responses"])])}
+        for name, each in answers.items()
+    }
     return {
         "prompts": len(told["lengths"]),
         "prompt_tokens": spread(told["lengths"]),
@@ -216,7 +220,7 @@ def show(result: dict[str, Any]) -> None:
     for name in ("ours", "generate"):
         row = result[name]
         print(
-            f"{name:9}{row['seconds']:7.2f} s  {row['tokens']:6.0f} tokens  {row['rate']:7.0f} tokens/s  "
+            f"{name:9}{row['seconds']:7.2f} s  {row['tokens']:6.0f} tokens  {row['rate']:7.1f} tokens/s  "
             f"lengths {row['lengths']}"
         )
     print(f"ratio    {result['ratio']:.2f} (turns {', '.join(f'{r:.2f}' for r in result['ratios'])}; goal {GOAL:g})")

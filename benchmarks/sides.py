@@ -91,13 +91,15 @@ class Answers:
             self.give(**answer(**question))
 
 
-def turns(sides: Mapping[str, Side], repeats: int, **question: Any) -> dict[str, list[dict[str, Any]]]:
-    """Ask every side in turn, `repeats` times after a round that only warms up."""
+def turns(
+    sides: Mapping[str, Side], repeats: int, *, warm: bool = True, **question: Any
+) -> dict[str, list[dict[str, Any]]]:
+    """Ask every side in turn, `repeats` times; with `warm` after a round that only warms up."""
     told: dict[str, list[dict[str, Any]]] = {name: [] for name in sides}
-    for turn in range(repeats + 1):
+    for turn in range(repeats + warm):
         for name, side in sides.items():
             answer = side.ask(**question)
-            if turn:
+            if turn >= warm:
                 told[name].append(answer)
     return told
 

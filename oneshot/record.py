@@ -3,13 +3,14 @@
     runs/1121-1405-pi1-7f3a/
       config.json  env.json  status.json  summary.json  example.jsonl  selection.jsonl  history.jsonl
       metrics.jsonl  events.jsonl  rollouts/step_000012.jsonl.gz
+      drift.jsonl  drift_answers.jsonl  transfer_map.json
       checkpoints/{checkpoint-12, last_state, previous_state}/
       evals/<task>/<checkpoint>/{results.json, samples.jsonl.gz, partial.jsonl}  regrade/<grader>.json
       logs/attempt_1/{main.log, and what a later attempt did again: metrics.jsonl, rollouts/, ...}  report.html
 
-Files are replaced atomically; `metrics.jsonl` and `events.jsonl` grow, until a resumed run cuts them back to the step
-it continues from (`cut_back`). Metric values that are not finite are null. A model without a run has a folder with
-`model.json` and `evals/` alone (`EvalFolder`).
+Files are replaced atomically; `metrics.jsonl`, `events.jsonl` and `drift.jsonl` grow, until a resumed run cuts them
+back to the step it continues from (`cut_back`). Metric values that are not finite are null. A model without a run has a
+folder with `model.json` and `evals/` alone (`EvalFolder`).
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from oneshot._store.attempts import Attempts
 from oneshot._store.environment import describe_environment, redact
 from oneshot._store.eval_folder import EvalFolder
 from oneshot._store.evaluations import Evaluations
+from oneshot._store.measurements import Measurements
 from oneshot._store.rows import groups_from_rows, last_attempts, rollout_rows
 from oneshot.errors import MachineError, UsageError
 from oneshot.registry import nearest
@@ -36,7 +38,7 @@ __all__ = ["STATES", "EvalFolder", "Evaluations", "RunFolder"]
 STATES = ("running", "done", "stopped", "failed")
 
 
-class RunFolder(Attempts, Evaluations):
+class RunFolder(Attempts, Evaluations, Measurements):
     """One run on disk. Make it with `create` or `open`; every write of a run goes through it."""
 
     @classmethod

@@ -195,7 +195,12 @@ class Verifier(Protocol):
 
 
 class Engine(Protocol):
-    """Anything that turns prompts into responses with the current policy's weights."""
+    """Anything that turns prompts into responses with the current policy's weights.
+
+    An engine may have two attributes, which whoever keeps responses as they come sets for a while: `check()`, called
+    before every token or few, which may raise to give up what is not finished; and `finished(place, completion)`, told
+    each response as it is finished, with its place in the call.
+    """
 
     def generate(
         self, prompts: Sequence[Sequence[int]], sampling: Sampling, streams: Sequence[tuple[int, int]]

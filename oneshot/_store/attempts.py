@@ -13,7 +13,7 @@ from typing import Any
 from oneshot._store import files, names
 from oneshot._store.disk import full_disk
 
-_STEPS_DONE = ("save", "stop", "health", "resume")
+_STEPS_DONE = ("save", "stop", "health", "resume", "drift")
 """Events whose `step` counts the steps done; that of every other kind is a step's own number, from 0."""
 
 
@@ -63,8 +63,8 @@ class Attempts:
     def cut_back(self, step: int) -> int:
         """Move what was recorded after the first `step` steps to the folder of the attempt that ended.
 
-        Metrics, history, events and rollouts; every file is whole at any moment, and a kill in between leaves rows in
-        both places, never in none. Returns how many steps were moved.
+        Metrics, history, drift, events and rollouts; every file is whole at any moment, and a kill in between leaves
+        rows in both places, never in none. Returns how many steps were moved.
 
         Raises:
             MachineError: E202 when the disk is full; nothing is lost.
@@ -72,6 +72,7 @@ class Attempts:
         into = self._folder(max(self.attempt - 1, 1))
         moved = self._cut("metrics.jsonl", into, lambda row: row["step"] >= step)
         self._cut("history.jsonl", into, lambda row: row["step"] >= step)
+        self._cut("drift.jsonl", into, lambda row: row["step"] > step)  # it counts the steps done
         self._cut("events.jsonl", into, lambda row: _came_after(row, step))
         rollouts = self.path / "rollouts"
         late = [number for number in names.numbers(rollouts, names.ROLLOUT) if number >= step]

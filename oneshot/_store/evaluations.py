@@ -3,15 +3,18 @@
 evals/<task>/<checkpoint>/
   results.json  samples.jsonl.gz   whole or absent
   partial.jsonl                    while it is sampled: raw responses, see `PartialEval`
+  lock.json                        while a process samples it, see `alone`
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from oneshot._store import files, names, sample_record
+from oneshot._store.alone import alone
 from oneshot._store.rows import eval_rows
 from oneshot.types import EvalRow
 
@@ -28,7 +31,8 @@ Key = tuple[int, int]
 class PartialEval:
     """What was sampled for an evaluation so far; open it with `Evaluations.partial`.
 
-    Raw, so that another grader never costs sampling. JSON lines: a head with the protocol, then batches
+    Raw, so that another grader never costs sampling. JSON lines: a head with the protocol, then a few responses a line,
+    in the order in which they were finished
 
         {"phase": "sample", "rows": [[index, sample, text, tokens, cut], ...]}
     """
@@ -120,6 +124,15 @@ class Evaluations:
     def partial(self, task: str, checkpoint: str, protocol: Mapping[str, Any]) -> PartialEval:
         """The samples of an evaluation that is not finished, to be appended to. Errors as of `PartialEval`."""
         return PartialEval(self.partial_path(task, checkpoint), protocol)
+
+    def alone(self, task: str, checkpoint: str, say: Callable[[str], None]) -> AbstractContextManager[None]:
+        """Inside, no other process measures this evaluation. `UsageError` E104 where one does; `say` as of `alone`."""
+        return alone(self.eval_dir(task, checkpoint), "is being measured", say)
+
+    def protocol_of(self, task: str, checkpoint: str) -> dict[str, Any]:
+        """How a finished evaluation was made, without a look at its responses; empty where nothing says so."""
+        found = files.read_json(self.eval_dir(task, checkpoint) / "results.json").get("protocol")
+        return dict(found or {})
 
     def weights_read(self, task: str, checkpoint: str) -> str:
         """Fingerprint of the weights that an evaluation, finished or begun, was made with; empty where none is told."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import oneshot
+from oneshot.cli.run_verbs import LOOKING
+from oneshot.cli.use_verbs import USING
 from oneshot.cli.verb import COMMON, Flag, Verb
 
 __all__ = ["ALL", "COMMON", "GRADER", "SHORT", "VERBS", "Flag", "Verb", "shorts", "usage", "uses"]
@@ -56,7 +58,8 @@ VERBS: Mapping[str, Verb] = {
     ),
     "doctor": Verb(
         "oneshot.stages.doctor:main",
-        "What this machine can do, and what is missing.",
+        "What this machine can do, and what is missing; with RUN the health of that run.",
+        positional=("[RUN]",),
         flags=(Flag("fetch", "Fetch and convert the embedded model, so that later commands work offline."),),
         settings=("model", "save.runs"),
     ),
@@ -126,6 +129,7 @@ VERBS: Mapping[str, Verb] = {
         ),
         settings=ALL,
     ),
+    **LOOKING,
     "eval": Verb(
         "oneshot.stages.evaluate:main",
         "Measure a model, a run or stored responses on tasks, or on a file of problems with checkable answers.",
@@ -152,6 +156,7 @@ VERBS: Mapping[str, Verb] = {
             "data.system",
             "reward",
             "evals",
+            "rollout.max_prompt_tokens",
             "save.runs",
         ),
         short={
@@ -182,12 +187,31 @@ VERBS: Mapping[str, Verb] = {
         flags=(GRADER,),
         settings=("reward.timeout", "save.runs"),
     ),
+    "study": Verb(
+        "oneshot.stages.study:main",
+        "Run the arms and seeds of a study, resumable, and compare every arm with its baseline in one table.",
+        positional=("FILE.toml",),
+        flags=(
+            Flag("seeds", "Only these of the study's seeds, separated by commas.", "SEEDS"),
+            Flag("only", "Only these of its arms, separated by commas.", "ARMS"),
+            Flag("table", "Run nothing: show the table of what is there."),
+            Flag("one-process", "Run all cells in this process instead of one process a cell."),
+            Flag("cell", "Run one cell in this process, without a table: what a study starts for each.", "ARM@SEED"),
+            Flag("dry-run", "Print the arms, what they read and what is left to run, then stop."),
+        ),
+        settings=("save.runs", "save.name"),
+    ),
     "report": Verb(
         "oneshot.stages.report:main",
         "Write a run's report.html again from what was recorded.",
         positional=("RUN",),
+        flags=(
+            Flag("with", "Put what this run, a control arm of RUN, gained beside the gain.", "CONTROL"),
+            Flag("figures", "Also write each figure into figures/: svg, pdf, or both with a comma.", "FORMATS"),
+        ),
         settings=("save.runs",),
     ),
+    **USING,
 }
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from oneshot.config.names import KEYS, flag
+from oneshot.config.names import KEYS, closest, flag
 from oneshot.config.origins import DEFAULT, Resolved, show, value_of
 from oneshot.config.schema import Config
 from oneshot.errors import UsageError
@@ -45,6 +45,7 @@ RULES: dict[str, Rule] = {
     "model.lora_alpha": _at_least(0),
     "model.lora_targets": (lambda value: bool(value.strip(", ")), "must be all-linear or names of layers"),
     "data.index": _at_least(-1),
+    "data.corrupt": ((lambda value: 0 <= value <= 1), "must be between 0 and 1: it is a share of the examples"),
     "reward.timeout": _above(0),
     "algorithm.policy": _at_least(0),
     "algorithm.kl": _at_least(0),
@@ -92,6 +93,14 @@ K1_REASON = (
 )
 PURE_LR = 1e-4
 """bfloat16 weights without float32 masters are trained from this learning rate on only."""
+CONTROLS = (
+    "shuffled", "random", "wrong", "unguessable", "format", "majority", "entropy", "confidence", "rft", "noop",
+)  # fmt: skip
+"""Names of `reward.control`."""
+NO_SIGNAL = ("unguessable", "entropy", "confidence", "rft")
+"""Control arms in which no response is ever better than another of its group, or none is asked."""
+OWN_LABEL = ("wrong", "unguessable")
+"""Control arms that pay a label of their own."""
 WITHOUT_GROUP_NORM = ("ppo", "reinforce_pp")
 """Algorithms whose advantage does not compare the responses of one group."""
 
@@ -155,6 +164,7 @@ def _contradictions(resolved: Resolved) -> None:
             tries=(f"--algorithm.minibatches {config.rollout.groups}",),
         )
     refuse_pure_bfloat16(config)
+    _control(resolved)
     if config.rollout.dynamic and config.rollout.group_size < 2:
         raise UsageError(
             f"{_told(resolved, 'rollout.dynamic')} samples again until the rewards of a group differ, which those of a "
@@ -162,6 +172,39 @@ def _contradictions(resolved: Resolved) -> None:
             code="E105",
             tries=("--rollout.dynamic false", "--rollout.group-size 8"),
         )
+
+
+def _control(resolved: Resolved) -> None:
+    """Refuse an unknown control arm (E102), and settings under which one would not be what it is called (E105)."""
+    config, name = resolved.config, resolved.config.reward.control
+    if not name:
+        return
+    said, entropy = _told(resolved, "reward.control"), _told(resolved, "algorithm.entropy")
+    if name not in CONTROLS:
+        near = closest(name, CONTROLS)
+        hint = f" Did you mean {near!r}?" if near else ""
+        raise UsageError(f"{said} is no control arm.{hint} Known: {', '.join(CONTROLS)}.", code="E102")
+    up, last = config.algorithm.entropy, config.algorithm.entropy_final
+    why, tries = "", ("--algorithm.entropy 0.001",)
+    if name == "entropy" and (up <= 0 or last < 0):
+        why = f"with {entropy}: what is left in this arm is the entropy bonus, which must be above 0"
+    elif name == "confidence" and up == 0:
+        why = f"with {entropy}: what is left in this arm is the entropy term (its sign is turned here)"
+    elif name == "rft" and config.algorithm.name == "ppo":
+        why, tries = (
+            "with algorithm.name = ppo: imitation has no advantages, so its critic has no use",
+            ("--algorithm grpo",),
+        )
+    elif name in NO_SIGNAL and config.rollout.dynamic:
+        why, tries = (
+            f"with {_told(resolved, 'rollout.dynamic')}: no reward tells the responses of a group apart, so every step "
+            "would sample to the last round",
+            ("--rollout.dynamic false",),
+        )
+    elif name in OWN_LABEL and config.data.corrupt:
+        why, tries = f"with {_told(resolved, 'data.corrupt')}: both replace the answer", ("--corrupt 0",)
+    if why:
+        raise UsageError(f"{said} {why}.", code="E105", tries=tries)
 
 
 def refuse_pure_bfloat16(config: Config) -> None:

@@ -64,6 +64,11 @@ def tracks_elsewhere(name: str, env: Mapping[str, str] | None = None) -> bool:
     return any(environment(env).get(variable) for variable in variables.get(name, ()))
 
 
+def llama_cpp(env: Mapping[str, str] | None = None) -> str:
+    """The folder of llama.cpp, or its converter: `LLAMA_CPP`, else none."""
+    return environment(env).get("LLAMA_CPP", "")
+
+
 def go_offline() -> None:
     """Tell the Hugging Face libraries to open no socket. They read these once, so call it before importing them."""
     os.environ.update(_OFFLINE)

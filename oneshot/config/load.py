@@ -18,7 +18,7 @@ from oneshot.config.schema import Config
 from oneshot.config.sources import Setting, find_recipe, flatten, read
 from oneshot.errors import UsageError
 
-__all__ = ["Resolved", "find_recipe", "from_dict", "load", "to_dict"]
+__all__ = ["Resolved", "find_recipe", "from_dict", "load", "resolve", "to_dict"]
 
 _WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 CURRICULUM = ("data", "curriculum_options")
@@ -45,6 +45,11 @@ def load(files: Sequence[Traversable], env: Mapping[str, str], flags: Mapping[st
         Setting(path=tuple(key.split(".")), value=value, origin=f"flag {flag(key)}", where=flag(key), text=True)
         for key, value in flags.items()
     ]
+    return resolve(settings)
+
+
+def resolve(settings: Iterable[Setting]) -> Resolved:
+    """The configuration of settings that were read, a later one wins. Errors as of `load`, each with its `where`."""
     resolved = _assemble(settings)
     check(resolved)
     return resolved
@@ -62,9 +67,7 @@ def from_dict(mapping: Mapping[str, Any], *, where: str = "config.json") -> Conf
         UsageError: E101 and E103 as in `load`, with `where` in the message.
     """
     settings = [Setting(path=p, value=v, origin=f"file {where}", where=where) for p, v in flatten(mapping)]
-    resolved = _assemble(settings)
-    check(resolved)
-    return resolved.config
+    return resolve(settings).config
 
 
 def _from_environment(env: Mapping[str, str]) -> Iterable[Setting]:

@@ -36,8 +36,21 @@ class Setting:
         return ".".join(self.path)
 
 
+STUDIES = "paper/studies/"
+"""Where the studies of this package lie; they are no recipes."""
+
+
 def shipped_recipes() -> dict[str, Traversable]:
     """Name -> file of every recipe inside the package, e.g. `paper/qwen2.5-math-1.5b-pi1`; sorted by name."""
+    return {name: file for name, file in _shipped().items() if not name.startswith(STUDIES)}
+
+
+def shipped_studies() -> dict[str, Traversable]:
+    """Name -> file of every study inside the package, e.g. `paper/studies/loss-ablation-cpu`; sorted by name."""
+    return {name: file for name, file in _shipped().items() if name.startswith(STUDIES)}
+
+
+def _shipped() -> dict[str, Traversable]:
     return {name: file for name, file in sorted(_walk(files("oneshot") / "recipes")) if file.name.endswith(".toml")}
 
 

@@ -132,6 +132,13 @@ def _other_grades(rows: Sequence[EvalRow], problems: Problems) -> dict[str, Any]
     return {name: _bounds(accuracy(problems, grade)) for name, grade in there.items()}
 
 
+def curves(rows: Sequence[EvalRow], ks: Sequence[int], *, same: Same | None = None, seed: int = 0) -> dict[str, Any]:
+    """`pass_at_k` and `maj_at_k` of `summary` for exactly these k, as far as every problem has so many responses."""
+    problems = by_problem(rows)
+    fewest = min(map(len, problems.values()), default=0)
+    return _curves(problems, fewest, [k for k in ks if k <= fewest], same, seed)
+
+
 def _curves(
     problems: Problems, fewest: int, ks: Sequence[int] | None, same: Same | None, seed: int
 ) -> dict[str, dict[str, Any]]:

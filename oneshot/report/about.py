@@ -1,4 +1,4 @@
-"""What the page says about the run itself: cost, health log, limits, and how to do it again."""
+"""What the page says about the run itself: cost, health log, and how to do it again."""
 
 from __future__ import annotations
 
@@ -9,14 +9,19 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
 
-from oneshot.report.figures import SMALL, thinned, values
-from oneshot.report.gather import Facts
-from oneshot.report.sections import table
+from oneshot.report.figures import thinned, values
+from oneshot.report.gather import Facts, part
+from oneshot.report.multiples import SMALL
 from oneshot.report.text import duration, is_number, number
 
 MOST_EVENTS = 200
 MOST_DATA = 500_000
 PHASES = {"time/rollout": "sampling", "time/score": "scoring", "time/update": "updating"}
+SHARES = {
+    "grader/timeout": "verifier timeouts",
+    "grader/error": "grader errors",
+    "grader/undecided": "undecided grades",
+}
 _BOOKKEEPING = {"time", "attempt", "kind"}
 
 
@@ -35,76 +40,65 @@ def times(facts: Facts) -> list[tuple[str, str, float]]:
 
 def costs(facts: Facts) -> list[tuple[str, str]]:
     """Tokens, memory, responses: (what, how much)."""
-    lengths, each = values(facts.metrics, "completions/mean_length"), facts.responses_a_step
+    tokens, lengths = values(facts.metrics, "num_tokens"), values(facts.metrics, "completions/mean_length")
+    each = facts.responses_a_step
     rows = []
     if each and facts.metrics:
         rows.append(("training responses", f"{each * len(facts.metrics):,}"))
-    if each and lengths:
+    if tokens:
+        rows.append(("response tokens sampled in training", f"{round(sum(y for _, y in tokens)):,}"))
+    elif each and lengths:
         rows.append(("response tokens sampled in training", f"{round(each * sum(y for _, y in lengths)):,}"))
-    answered = [row.tokens for row in (*facts.base, *facts.trained)]
+    steps = [y for _, y in values(facts.metrics, "step_time")]
+    if steps:
+        rows.append(("time of one step, median", duration(sorted(steps)[len(steps) // 2])))
+    answered = [row.tokens for row in (*facts.held.base, *facts.held.trained)]
     if answered:
-        rows.append((f"response tokens of the evaluation {facts.task}", f"{sum(answered):,}"))
+        rows.append((f"response tokens of the evaluation {facts.held.task}, base and trained", f"{sum(answered):,}"))
     peak = facts.summary.get("peak_memory_gib")
     rows.append(("peak memory", f"{number(peak)} GiB" if is_number(peak) else "not measured"))
+    rows.append(("energy and money", "not measured"))
     return rows
 
 
-def events(facts: Facts) -> tuple[list[tuple[str, str, str]], int]:
-    """((time since the start, kind, details) of the last events, how many earlier ones are left out)."""
+def events(facts: Facts) -> tuple[list[tuple[str, str, str, str]], int]:
+    """((time since the start, step, kind, details) of the last events, how many earlier ones are left out)."""
     start = facts.env.get("created")
     shown = facts.events[-MOST_EVENTS:]
     rows = []
     for event in shown:
-        when = event.get("time")
+        when, step = event.get("time"), event.get("step")
         after = duration(max(0.0, float(when) - float(start))) if is_number(when) and is_number(start) else ""
         details = [f"{k}: {v if isinstance(v, str) else json.dumps(v, ensure_ascii=False)}"
-                   for k, v in event.items() if k not in _BOOKKEEPING]  # fmt: skip
-        rows.append((after, str(event.get("kind", "")), "\n".join(details)))
+                   for k, v in event.items() if k not in _BOOKKEEPING and k != "step"]  # fmt: skip
+        rows.append((after, f"{step:g}" if is_number(step) else "", str(event.get("kind", "")), "\n".join(details)))
     return rows, len(facts.events) - len(shown)
 
 
-def limits(facts: Facts) -> list[str]:
-    """The summary's sentences and those that follow from the numbers alone."""
-    said = facts.summary.get("limits")
-    out = [str(sentence) for sentence in said] if isinstance(said, list | tuple) else []
-    groups = table(facts)
-    out.append(
-        "One training run: every interval and badge speaks about this run on other problems of the same kind. Another "
-        "seed can come out differently, and nothing here compares training methods."
-    )
-    if groups and groups[0][1]:
-        first = groups[0][1][0]
-        out.append(
-            f"The headline rests on {first.n} problems, one greedy answer each: one problem is "
-            f"{100 / first.n:.2g} points."
-        )
-        small = [row for _, rows in groups for row in rows if row.n < 30]
-        if small:
-            least = min(row.n for row in small)
-            out.append(
-                f"{len(small)} rows of the table have fewer than 30 problems (down to {least}, where one problem is "
-                f"{100 / least:.2g} points); read their intervals, not their estimates."
+def health(facts: Facts) -> list[tuple[str, str]]:
+    """(what, how much): attempts, resumes, findings, and what the graders could not decide."""
+    attempts = {row.get("attempt") for row in facts.metrics} | {e.get("attempt") for e in facts.events}
+    count = len([a for a in attempts if is_number(a) and a > 0])
+    rows = [("attempts", str(count) if count else "not recorded")]
+    findings = sum(event.get("kind") == "health" for event in facts.events)
+    rows.append(("health findings", str(findings)))
+    each = facts.responses_a_step
+    for key, name in SHARES.items():
+        found = values(facts.metrics, key)
+        if found and each:
+            rows.append(
+                (name, f"{round(each * sum(y for _, y in found)):,} of {each * len(found):,} training responses")
             )
-        blunt = [row for row in (groups[0][1]) if row.badge == "inconclusive" and row.detectable]
-        for row in blunt:
-            change = f"a true change below {100 * (row.detectable or 0):.1f} points would mostly go unseen"
-            out.append(f"{row.label}: {change} (80 % power).")
-        rows = sum(len(found) for _, found in groups)
-        out.append(
-            f"The table holds {rows} intervals and none is corrected for their number; the first was the question."
-        )
-    elif not facts.base:
-        out.append("No held-out evaluation of the untrained and the trained model: whether it learned is not measured.")
-    if facts.task and not facts.task.endswith("test"):
-        out.append(f"{facts.task} was also read during the run, so it is not an untouched test set.")
-    if facts.state and facts.state != "done":
-        out.append(f"The run’s state is “{facts.state}”: the page shows what was recorded so far.")
-    return list(dict.fromkeys([*out, *facts.notes]))
+    dropped = [y for _, y in values(facts.metrics, "dropped")]
+    if dropped:
+        rows.append(("steps dropped (gradient not finite)", f"{sum(y > 0 for y in dropped)} of {len(dropped)}"))
+    return rows
 
 
 def command(facts: Facts) -> str:
     """The command line as it can be pasted."""
-    argv = [str(word) for word in facts.env.get("argv") or []]
+    found = facts.env.get("argv")
+    argv = [str(word) for word in found] if isinstance(found, list | tuple) else []
     if argv and PurePath(argv[0]).name in {"oneshot", "oneshot-rlvr", "__main__.py"}:
         argv = argv[1:]
     return shlex.join(["oneshot", *argv]) if argv else ""
@@ -119,35 +113,64 @@ def versions(facts: Facts) -> list[tuple[str, str]]:
              ("commit", env.get("git_commit"))]  # fmt: skip
     seeds = facts.summary.get("seeds")
     if not isinstance(seeds, Mapping):
-        seeds = {"run": facts.config.get("seed"), "task": facts.config.get("data", {}).get("task_seed")}
+        seeds = {"run": facts.config.get("seed"), "task": part(facts.config, "data").get("task_seed")}
     rows += [(f"{name} seed", value) for name, value in seeds.items()]
     return [(str(name), str(value)) for name, value in rows if value is not None]
 
 
+def hashes(facts: Facts) -> list[tuple[str, str]]:
+    """(what, digest): the base model's weights, a preregistered claim, and of each evaluation its data and grader."""
+    rows = []
+    for event in facts.events:
+        if event.get("kind") in {"model", "preregistered"} and event.get("sha256"):
+            name = event.get("name") or event.get("study") or ""
+            rows.append((f"{event['kind']} {name}".strip(), str(event["sha256"])))
+    for (task, checkpoint), told in facts.held.results.items():
+        protocol = part(told, "protocol")
+        digests = {"data": part(protocol, "data").get("digest") or protocol.get("problems"),
+                   "weights": protocol.get("weights"), "grader": protocol.get("grader_version")}  # fmt: skip
+        found = [f"{name} {value}" for name, value in digests.items() if value]
+        if found:
+            rows.append((f"{task}, {checkpoint}", ", ".join(found)))
+    return rows[:MOST_EVENTS]
+
+
 def data(facts: Facts) -> dict[str, Any]:
     """What can be downloaded from the page: the numbers behind it, without responses."""
-    keys = ("step", "train/accuracy", "reward", "frac_reward_zero_std", *(row[0] for row in SMALL))
+    keys = ("step", "train/accuracy", "reward", "frac_reward_zero_std", *(small.key for small in SMALL))
     rows = [{key: row[key] for key in keys if key in row} for row in facts.metrics]
     curves = {
-        label: [{"step": r.step, **r.accuracy.as_dict()} for r in readings] for label, readings in facts.curves.items()
+        label: [{"step": r.step, **r.accuracy.as_dict()} for r in readings]
+        for label, readings in facts.held.curves.items()
     }
-    found = {
+    found: dict[str, Any] = {
         "schema": "oneshot.report-data/1",
         "run": facts.name,
         "summary": dict(facts.summary),
         "config": dict(facts.config),
         "env": dict(facts.env),
+        "claims": [vars(claim) for claim in facts.claims],
         "held_out": curves,
+        "tasks": {task.name: task.paired for task in facts.held.tasks},
+        "instruments": dict(facts.measured),
+        "control": {"run": facts.control.name, "summary": dict(facts.control.summary)} if facts.control else None,
         "metrics": rows,
     }
-    size = len(json.dumps(found))
+    for key in ("instruments", "control"):  # of very many problems or steps: the run folders have them
+        if len(_dumped(found)) > MOST_DATA and len(_dumped(found[key])) > MOST_DATA // 4:
+            found[key], found[f"{key}_note"] = None, f"left out for their size; {key} can be computed from the folder"
+    size = len(_dumped(found))
     if size > MOST_DATA:  # a run of thousands of steps: the page stays small, the run folder has them all
-        found["metrics"] = thinned(rows, max(1, len(rows) * MOST_DATA // (2 * size)))
-        found["metrics_note"] = f"{len(found['metrics'])} of {len(rows)} steps; metrics.jsonl has all of them"
+        kept = thinned(rows, max(1, len(rows) * MOST_DATA // (2 * size)))
+        found["metrics"] = kept
+        found["metrics_note"] = f"{len(kept)} of {len(rows)} steps; metrics.jsonl has all of them"
     return found
+
+
+def _dumped(found: object) -> str:
+    return json.dumps(found, ensure_ascii=True, default=str)
 
 
 def data_link(facts: Facts) -> str:
     """`data` as a link target. Base64 leaves nothing that HTML could read as markup."""
-    body = json.dumps(data(facts), indent=1, ensure_ascii=True)
-    return "data:application/json;base64," + base64.b64encode(body.encode()).decode()
+    return "data:application/json;base64," + base64.b64encode(_dumped(data(facts)).encode()).decode()

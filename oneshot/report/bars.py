@@ -34,6 +34,8 @@ class Change:
     """The whole interval lies below zero."""
     first: bool = False
     """Begins a group of rows: some room above it."""
+    control: float | None = None
+    """Accuracy of the trained control arm on the same problems, where one is compared."""
 
 
 def dumbbells(frame: Frame, rows: Sequence[Change]) -> Markup:
@@ -67,11 +69,18 @@ def _dumbbell(row: Change, x: Scale, y: float, narrow: bool) -> Markup:
     low, high = (min(max(row.base + d, 0.0), 1.0) for d in (row.low, row.high))
     out += tag("rect", x=x(low), y=y - 6, width=max(x(high) - x(low), 1.0), height=12, rx=3, class_="interval")
     out += tag("line", x1=x(row.base), x2=x(row.trained), y1=y, y2=y, class_="move")
+    if row.control is not None:
+        out += _diamond(x(row.control), y, f"{label}: trained control arm {percent(row.control)}")
     out += tag("circle", tag("title", f"{label}: base {percent(row.base)}"), cx=x(row.base), cy=y, r=5, class_="base")
     tip = tag("title", f"{label}: trained {percent(row.trained)}")
     out += tag("circle", tip, cx=x(row.trained), cy=y, r=6, class_="trained")
     out += tag("text", points(row.estimate), x=x.end + 12, y=y + 4.5, class_="value")
     return tag("g", out, class_="row" + " headline" * row.headline + " lost" * row.harmed)
+
+
+def _diamond(x: float, y: float, words: str) -> Markup:
+    corners = f"{x:.1f},{y - 7:.1f} {x + 5:.1f},{y:.1f} {x:.1f},{y + 7:.1f} {x - 5:.1f},{y:.1f}"
+    return tag("polygon", tag("title", words), points=corners, class_="control")
 
 
 def stacked(frame: Frame, bars: Sequence[tuple[str, Mapping[str, int]]]) -> Markup:
@@ -86,7 +95,7 @@ def stacked(frame: Frame, bars: Sequence[tuple[str, Mapping[str, int]]]) -> Mark
     for i, (label, counts) in enumerate(bars):
         total = sum(counts.get(k, 0) for k in OUTCOMES)
         top = step * i + (22 if narrow else 4)
-        name = f"{label}, n {total}"
+        name = f"{label}, n {total:g}"
         out += tag("text", name, x=left if narrow else left - 14, y=top - 7 if narrow else top + 18, class_="label",
                    text_anchor="start" if narrow else "end")  # fmt: skip
         out += _segments(name, counts, Scale(0, total, left, frame.width), top)
@@ -102,7 +111,7 @@ def _segments(name: str, counts: Mapping[str, int], x: Scale, top: float) -> Mar
         start, end = x(before), x(before + count)
         before += count
         share = percent(count / x.high, 0)
-        tip = tag("title", f"{name}: {kind} {count} ({share})")
+        tip = tag("title", f"{name}: {kind} {count:g} ({share})")
         out += tag("rect", tip, x=start, y=top, width=end - start, height=BAR, class_=f"outcome {kind}")
         if end - start >= 40:
             out += tag("text", share, x=(start + end) / 2, y=top + 17.5, text_anchor="middle", class_=f"on-{kind}")

@@ -15,6 +15,8 @@ from markupsafe import Markup, escape
 from oneshot.report.text import number, visible
 
 Point = tuple[float, float]
+ABOVE = 22.0
+"""Pixels above the plot for the words of a marker."""
 
 
 def tag(name: str, *children: str, **attributes: str | float) -> Markup:
@@ -90,7 +92,23 @@ class Frame:
     height: float = 150
     x_label: str = ""
     y_range: Point | None = None
+    x_range: Point | None = None
     y_format: Callable[[float], str] = number
+    x_ticks: Sequence[tuple[float, str]] = ()
+    """Where the x axis has ticks, and their words; by itself it has whole numbers."""
+    what: str = "step"
+    """What x counts, in the tooltips."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Marker:
+    """A place on the x axis: a dashed line with its words above it, or (`tick`) a small triangle under the axis."""
+
+    x: float
+    words: str
+    tick: bool = False
+    plain: bool = False
+    """Leave the words to the tooltip."""
 
 
 MARGIN_LEFT, MARGIN_RIGHT, MARGIN_TOP, MARGIN_BOTTOM = 46.0, 14.0, 12.0, 26.0
@@ -111,20 +129,38 @@ def svg(frame: Frame, height: float, *children: Markup, css: str = "") -> Markup
     )
 
 
-def line_chart(frame: Frame, series: Sequence[Series]) -> Markup:
-    """Curves over training steps with axes, ticks and labels; empty markup if there is no point at all."""
+def line_chart(frame: Frame, series: Sequence[Series], markers: Sequence[Marker] = ()) -> Markup:
+    """Curves with axes, ticks, labels and markers; empty markup if there is no point at all."""
     xs = [x for s in series for x, _ in s.points]
     if not xs:
         return Markup("")
     ys = [y for s in series for _, y in s.points] + [y for s in series for bound in s.bounds for y in bound]
     y_low, y_high = frame.y_range or value_range(ys)
-    x_low, x_high = (min(xs), max(xs)) if max(xs) > min(xs) else (min(xs) - 0.5, min(xs) + 0.5)
+    x_low, x_high = frame.x_range or (min(xs), max(xs))
+    if x_high <= x_low:
+        x_low, x_high = x_low - 0.5, x_low + 0.5
+    above = ABOVE if any(not (m.tick or m.plain) for m in markers) else 0.0
     bottom = frame.height - MARGIN_BOTTOM - (16 if frame.x_label else 0)
     x = Scale(x_low, x_high, MARGIN_LEFT, frame.width - MARGIN_RIGHT)
-    y = Scale(y_low, y_high, bottom, MARGIN_TOP)
+    y = Scale(y_low, y_high, bottom, MARGIN_TOP + above)
     parts = [_axes(frame, x, y)]
-    parts += [_curve(s, x, y, frame.y_format) for s in series]
+    parts += [_marker(marker, x, y) for marker in markers if x_low <= marker.x <= x_high]
+    parts += [_curve(s, x, y, frame) for s in series]
     return svg(frame, frame.height, *parts)
+
+
+def _marker(marker: Marker, x: Scale, y: Scale) -> Markup:
+    at, tip = x(marker.x), tag("title", marker.words)
+    if marker.tick:
+        corners = f"{at:.1f},{y.start + 1:.1f} {at - 4:.1f},{y.start + 8:.1f} {at + 4:.1f},{y.start + 8:.1f}"
+        return tag("polygon", tip, points=corners, class_="saved")
+    line = tag("line", tip, x1=at, x2=at, y1=y.end - (6 if not marker.plain else 0), y2=y.start, class_="marker")
+    if marker.plain:
+        return line
+    left = at > (x.start + x.end) / 2
+    words = tag("text", marker.words, x=at + (4 if left else -4), y=y.end - 11, class_="marked",
+                text_anchor="end" if left else "start")  # fmt: skip
+    return line + words
 
 
 def _axes(frame: Frame, x: Scale, y: Scale) -> Markup:
@@ -134,11 +170,11 @@ def _axes(frame: Frame, x: Scale, y: Scale) -> Markup:
         at = y(value)
         out += tag("line", x1=x.start, x2=x.end, y1=at, y2=at, class_="zero" if value == 0 else "grid")
         out += tag("text", frame.y_format(value), x=x.start - 8, y=at + 4, text_anchor="end")
-    whole = [v for v in ticks(x.low, x.high, 6 if frame.width > 500 else 4) if v == int(v)]
-    for value in whole:
+    whole = [(v, f"{v:.0f}") for v in ticks(x.low, x.high, 6 if frame.width > 500 else 4) if v == int(v)]
+    for value, words in frame.x_ticks or whole:
         at = x(value)
         out += tag("line", x1=at, x2=at, y1=y.start, y2=y.start + 4, class_="tick")
-        out += tag("text", f"{value:.0f}", x=at, y=y.start + 18, text_anchor="middle")
+        out += tag("text", words, x=at, y=y.start + 19, text_anchor="middle")
     out += tag("line", x1=x.start, x2=x.end, y1=y.start, y2=y.start, class_="tick")
     if frame.x_label:
         out += tag("text", frame.x_label, x=(x.start + x.end) / 2, y=frame.height - 5, text_anchor="middle")
@@ -150,7 +186,7 @@ def path(points: Sequence[Point], x: Scale, y: Scale) -> str:
     return " ".join(f"{x(px):.1f},{y(py):.1f}" for px, py in points)
 
 
-def _curve(series: Series, x: Scale, y: Scale, shown: Callable[[float], str]) -> Markup:
+def _curve(series: Series, x: Scale, y: Scale, frame: Frame) -> Markup:
     """Band or whiskers, then the line, then the marks with a tooltip each."""
     held = series.style.startswith("held")
     x = Scale(x.low, x.high, x.start + series.shift, x.end + series.shift)
@@ -166,7 +202,7 @@ def _curve(series: Series, x: Scale, y: Scale, shown: Callable[[float], str]) ->
         out += tag("polyline", points=path(series.points, x, y), class_="line")
     if held or len(series.points) <= 60:
         for px, py in series.points:
-            tip = tag("title", f"{series.label}, step {px:g}: {shown(py)}")
+            tip = tag("title", f"{series.label}, {frame.what} {px:g}: {frame.y_format(py)}")
             out += tag(
                 "circle", tip, cx=x(px), cy=y(py), r=4.5 if held or len(series.points) == 1 else 2.2, class_="mark"
             )

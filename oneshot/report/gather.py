@@ -1,32 +1,26 @@
-"""Everything the page says, read from the run folder alone. What `summary.json` lacks is computed from the evaluations.
-
-A run of `oneshot train` has no summary, an old run may have lost files: whatever is absent stays empty here, and the
-page says "not measured".
-"""
+"""Everything the page needs, read from a run folder once. Whatever is absent stays empty, and the page says so."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from oneshot.errors import OneshotError
 from oneshot.measure import gains
-from oneshot.measure.pairing import by_problem
-from oneshot.measure.scores import accuracy, answered
-from oneshot.measure.statistics import Interval
+from oneshot.measure.claims import Claim
+from oneshot.measure.scores import answered
 from oneshot.record import RunFolder
+from oneshot.report.arms import Arm, arm_of
+from oneshot.report.heldout import HeldOut, Read, Rows, Task, held_out, own_rows, step_of
+from oneshot.report.measured import claimed, measured
+from oneshot.report.reading import Reading
+from oneshot.report.text import is_number
 from oneshot.types import EvalRow
 
-Rows = Sequence[EvalRow]
+__all__ = ["Facts", "HeldOut", "Read", "Rows", "Task", "gather", "part", "step_of"]
 
-
-@dataclass(frozen=True, kw_only=True)
-class Reading:
-    """One evaluation on a held-out curve: optimiser steps taken, accuracy with its interval."""
-
-    step: int
-    accuracy: Interval
+ROLLOUT_STEPS, ROLLOUTS_A_STEP = 4, 6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +28,8 @@ class Facts:
     """One run as the page sees it."""
 
     name: str
+    folder: str = ""
+    """The path as it is typed in a command."""
     config: Mapping[str, Any]
     env: Mapping[str, Any]
     status: Mapping[str, Any]
@@ -45,17 +41,18 @@ class Facts:
     """How many training examples the run has."""
     kind: str = ""
     """The example's category."""
-    task: str = ""
-    """The evaluation that base and trained model are compared on."""
-    checkpoint: str = ""
-    """The trained model of that comparison, such as `checkpoint-12`."""
-    base: Rows = ()
-    trained: Rows = ()
-    curves: Mapping[str, Sequence[Reading]] = field(default_factory=dict)
-    """Held-out accuracy by label."""
-    curve_task: str = ""
-    rollouts: Mapping[int, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
-    """Training responses of the first and the last recorded step."""
+    arm: Arm = field(default_factory=Arm)
+    """Whether it is a control arm, and which."""
+    held: HeldOut = field(default_factory=HeldOut)
+    rollouts: Mapping[int, tuple[Sequence[Mapping[str, Any]], int]] = field(default_factory=dict)
+    """Step -> some of its training responses, and how many it has."""
+    selection: Sequence[Mapping[str, Any]] = ()
+    saved: Sequence[int] = ()
+    """Steps after which a checkpoint was written."""
+    measured: Mapping[str, Any] = field(default_factory=dict)
+    """What `measure.instruments` found."""
+    claims: Sequence[Claim] = ()
+    control: Facts | None = None
     notes: Sequence[str] = ()
     """What could not be read."""
 
@@ -68,134 +65,103 @@ class Facts:
     @property
     def responses_a_step(self) -> int:
         """Training responses of one step; 0 when the configuration does not say."""
-        rollout = self.config.get("rollout", {})
-        return int(rollout.get("groups", 0)) * int(rollout.get("group_size", 0))
+        rollout = part(self.config, "rollout")
+        groups, size = rollout.get("groups"), rollout.get("group_size")
+        return int(groups) * int(size) if is_number(groups) and is_number(size) else 0
+
+    @property
+    def saturation(self) -> int | None:
+        """The step from which on the training samples are solved, where the instruments found one."""
+        step = part(self.measured, "saturation").get("step")
+        return int(step) if is_number(step) else None
+
+    @property
+    def last_step(self) -> int:
+        """The number of optimiser steps recorded."""
+        return int(self.metrics[-1]["step"]) + 1 if self.metrics else 0
 
     def own(self, rows: Rows) -> list[EvalRow]:
-        """The rows of the example's own kind: the rung `own_kind` where rungs exist, else the example's category."""
-        if any(row.meta.get("rungs") for row in rows):
-            return [row for row in rows if "own_kind" in row.meta.get("rungs", ())]
-        return [row for row in rows if self.kind and row.category == self.kind]
+        """The rows of the example's own kind."""
+        return own_rows(rows, self.kind)
 
 
-def gather(run: RunFolder) -> Facts:
-    """Read a run folder. Files that are absent or damaged are noted, never an error."""
-    notes: list[str] = []
-    examples, summary = run.example(), run.summary()
-    example = {**(examples[0] if examples else {}), **summary.get("example", {})}
+def part(found: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """A part of a file that should be an object; empty where it is anything else."""
+    value = found.get(key)
+    return value if isinstance(value, Mapping) else {}
+
+
+def gather(run: RunFolder, control: RunFolder | None = None) -> Facts:
+    """Read a run folder, and the control arm's if given. What is absent or damaged is noted, never an error."""
+    facts = replace(recorded(run), control=recorded(control) if control is not None else None)
+    notes = [*facts.notes]
+    found = measured(run, control, facts.held.task, notes)
+    tested = claimed(run, control, facts.held.task, notes)
+    return replace(facts, measured=found, claims=tested, notes=notes)
+
+
+def recorded(run: RunFolder) -> Facts:
+    """What the folder holds, without instruments and claims."""
+    reading = Reading(run)
+    summary, config, examples = reading.json("summary.json"), reading.json("config.json"), reading.rows("example.jsonl")
+    example = {**(examples[0] if examples else {}), **part(summary, "example")}
     kind = str(example.get("kind") or example.get("category") or "")
-    evals = _read_evals(run, notes)
-    task, checkpoint = _comparison(evals)
-    curve_task = _curve_task(evals, task)
+    events = reading.rows("events.jsonl")
     facts = Facts(
         name=run.path.resolve().name,
-        config=run.config(),
-        env=run.env(),
-        status=run.status(),
+        folder=f"{part(config, 'save').get('runs') or 'runs'}/{run.path.resolve().name}",
+        config=config,
+        env=reading.json("env.json"),
+        status=reading.json("status.json"),
         summary=summary,
-        metrics=run.metrics(),
-        events=run.events(),
+        metrics=reading.metrics(),
+        events=events,
         example=example,
         examples=len(examples),
         kind=kind,
-        task=task,
-        checkpoint=checkpoint,
-        base=evals.get((task, "base"), ()),
-        trained=evals.get((task, checkpoint), ()),
-        curve_task=curve_task,
-        rollouts=_rollouts(run, notes),
-        notes=notes,
+        arm=arm_of(config, summary),
+        held=held_out(reading, kind, summary),
+        rollouts=_rollouts(reading),
+        selection=reading.rows("selection.jsonl"),
+        saved=_saved(run, events),
     )
-    curves = _curves(facts, {name: rows for (of, name), rows in evals.items() if of == curve_task})
-    filled = _completed(facts, notes)
-    return Facts(**{**facts.__dict__, "curves": curves, "summary": filled})
+    notes = [*reading.notes]
+    return replace(facts, summary=_completed(facts, notes), notes=notes)
 
 
-def step_of(checkpoint: str) -> int | None:
-    """Optimiser steps behind a checkpoint's name: 0 for `base`, 12 for `checkpoint-12`, None for other names."""
-    if checkpoint == "base":
-        return 0
-    number = checkpoint.removeprefix("checkpoint-")
-    return int(number) if number != checkpoint and number.isdecimal() else None
+def _rollouts(reading: Reading) -> dict[int, tuple[Sequence[Mapping[str, Any]], int]]:
+    """Training responses of the first and the last recorded step and of some between, evenly spread."""
+    steps = reading.rollout_steps()
+    count = min(ROLLOUT_STEPS, len(steps))
+    chosen = sorted({steps[round(i * (len(steps) - 1) / max(count - 1, 1))] for i in range(count)})
+    found = {step: reading.rollouts(step, ROLLOUTS_A_STEP) for step in chosen}
+    return {step: told for step, told in found.items() if told[0]}
 
 
-def _read_evals(run: RunFolder, notes: list[str]) -> dict[tuple[str, str], Rows]:
-    found: dict[tuple[str, str], Rows] = {}
-    for task, checkpoint in run.evals():
-        try:
-            found[task, checkpoint] = run.read_eval(task, checkpoint)[1]
-        except OneshotError as error:
-            notes.append(f"evaluation {task} of {checkpoint}: {error.message}")
-    return found
-
-
-def _comparison(evals: Mapping[tuple[str, str], Rows]) -> tuple[str, str]:
-    """The task and last checkpoint to compare with the base: a test set before others, then the larger set."""
-    last: dict[str, tuple[int, str]] = {}
-    for task, checkpoint in evals:
-        step = step_of(checkpoint)
-        if checkpoint != "base" and step is not None and evals.get((task, "base")):
-            last[task] = max(last.get(task, (-1, "")), (step, checkpoint))
-    if not last:
-        return "", ""
-    task = max(last, key=lambda name: (name.endswith("test"), len(evals[name, "base"]), name))
-    return task, last[task][1]
-
-
-def _curve_task(evals: Mapping[tuple[str, str], Rows], compared: str) -> str:
-    """The task with most readings; of equals, one that is not the final comparison."""
-    tasks: dict[str, int] = {}
-    for task, checkpoint in evals:
-        if step_of(checkpoint) is not None:
-            tasks[task] = tasks.get(task, 0) + 1
-    return max(tasks, key=lambda name: (tasks[name], name != compared, name), default="")
-
-
-def _curves(facts: Facts, readings: Mapping[str, Rows]) -> dict[str, list[Reading]]:
-    """Own kind and other kinds apart where the rows tell; else one curve."""
-    out: dict[str, list[Reading]] = {}
-    for checkpoint, rows in readings.items():
-        step = step_of(checkpoint)
-        if step is None or not rows:
-            continue
-        own = facts.own(rows)
-        mine = {row.id for row in own}
-        others = [row for row in rows if row.id not in mine]
-        split = {"held-out, own kind": own, "held-out, other kinds": others} if own and others else {"held-out": rows}
-        for label, part in split.items():
-            out.setdefault(label, []).append(Reading(step=step, accuracy=accuracy(by_problem(part))))
-    return {label: sorted(points, key=lambda r: r.step) for label, points in out.items()}
-
-
-def _rollouts(run: RunFolder, notes: list[str]) -> dict[int, Sequence[Mapping[str, Any]]]:
-    steps = run.rollout_steps()
-    found: dict[int, Sequence[Mapping[str, Any]]] = {}
-    for step in sorted({steps[0], steps[-1]}) if steps else ():
-        try:
-            if rows := run.rollouts(step):
-                found[step] = rows
-        except OneshotError as error:
-            notes.append(f"rollouts of step {step}: {error.message}")
-    return found
+def _saved(run: RunFolder, events: Sequence[Mapping[str, Any]]) -> list[int]:
+    noted = {int(e["step"]) for e in events if e.get("kind") in {"save", "saved"} and is_number(e.get("step"))}
+    return sorted(noted | set(run.checkpoints()))
 
 
 def _completed(facts: Facts, notes: list[str]) -> dict[str, Any]:
     """The summary, with the comparisons it lacks computed from the graded responses."""
     summary = dict(facts.summary)
-    if not facts.base or not facts.trained:
+    if not facts.held.base or not facts.held.trained:
         return summary
     try:
         computed = _computed(facts)
     except OneshotError as error:
-        notes.append(f"base and {facts.checkpoint} on {facts.task} cannot be compared: {error.message}")
+        where = f"base and {facts.held.checkpoint} on {facts.held.task}"
+        notes.append(f"{where} cannot be compared: {error.message}")
         return summary
     return {**computed, **{key: value for key, value in summary.items() if value not in (None, {}, [], "")}}
 
 
 def _computed(facts: Facts) -> dict[str, Any]:
-    base, trained = facts.base, facts.trained
+    base, trained = facts.held.base, facts.held.trained
     first_base, first_trained = facts.own(base) or base, facts.own(trained) or trained
-    names = dict.fromkeys(name for row in base for name in row.meta.get("rungs", ()))
+    names = dict.fromkeys(str(name) for row in base for name in row.meta.get("rungs") or ())
+    both = (("base", base), ("trained", trained))
     out: dict[str, Any] = {
         "overall": gains.overall(base, trained).as_dict(),
         "categories": {k: v.as_dict() for k, v in gains.by_category(base, trained).items()},
@@ -203,18 +169,14 @@ def _computed(facts: Facts) -> dict[str, Any]:
         "paired": gains.paired(first_base, first_trained).as_dict(),
         "decomposition": gains.decomposition(first_base, first_trained).as_dict(),
         "transitions": gains.transitions(first_base, first_trained),
-        "found": {name: gains.share(rows, answered).estimate for name, rows in _two(facts)},
-        "cut": {name: gains.share(rows, lambda r: r.cut).estimate for name, rows in _two(facts)},
+        "found": {name: gains.share(rows, answered).estimate for name, rows in both},
+        "cut": {name: gains.share(rows, lambda r: r.cut).estimate for name, rows in both},
     }
     if any("answer_class" in row.meta for row in base):
         out["operations"] = gains.operation_table(base, trained, facts.kind)
         out["operation_decomposition"] = gains.operation_decomposition(first_base, first_trained).as_dict()
     if all("boxed" in row.meta for row in (*base, *trained)):
-        out["boxed"] = {name: gains.share(rows, gains.strict_box).estimate for name, rows in _two(facts)}
+        out["boxed"] = {name: gains.share(rows, gains.strict_box).estimate for name, rows in both}
     if all("correct_short" in row.meta for row in (*base, *trained)):
         out["training_limit"] = gains.paired(first_base, first_trained, right=gains.at_training_limit).as_dict()
     return out
-
-
-def _two(facts: Facts) -> tuple[tuple[str, Rows], tuple[str, Rows]]:
-    return ("base", facts.base), ("trained", facts.trained)

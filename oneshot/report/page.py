@@ -2,7 +2,8 @@
 
 The page runs no JavaScript at all (filters are radio buttons and CSS), so its Content-Security-Policy can forbid
 everything but its own stylesheet, which is named by its hash. Text of models and files is escaped by the templates and
-passes `text.visible`; the only ready-made markup is that of `charts`, `bars`, `text.model_text` and `text.typeset`.
+passes `text.visible`; the only ready-made markup is that of `charts`, `bars`, `plots`, `marks.marked`,
+`text.model_text` and `text.typeset`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -19,90 +21,129 @@ import jinja2
 from markupsafe import Markup
 
 import oneshot
+from oneshot.measure.statistics import wilson
 from oneshot.record import RunFolder
-from oneshot.report import about, figures, samples, sections, sources, text
-from oneshot.report.gather import Facts, gather
+from oneshot.report import about, answer, limits, marks, multiples, reach, samples, sections, sources, text
+from oneshot.report.figures import Figure, training
+from oneshot.report.gather import Facts, gather, part
 
 NAME = "report.html"
 MOST_BYTES = 2_000_000
+REFRESH = 10
+"""Seconds after which a live page is read again."""
 
 
-def write(run: RunFolder) -> Path:
+def write(run: RunFolder, *, control: RunFolder | None = None) -> Path:
     """Build the page and put it into the run folder as `report.html`, replacing an older one. Returns its path."""
-    run.write_text(NAME, build(run))
+    run.write_text(NAME, build(run, control=control))
     return run.path / NAME
 
 
-def build(run: RunFolder) -> str:
+def build(run: RunFolder, *, control: RunFolder | None = None, live: bool = False) -> str:
     """The whole page as HTML, at most 2 MB, from what the run folder holds; sections without data say so.
 
-    A page that would be larger shows fewer and shorter responses.
+    A page that would be larger shows fewer and shorter responses. `control` is the run of a control arm, whose gains
+    stand beside this run's; `live` makes a browser read the page again every few seconds, and changes nothing else.
     """
-    facts = gather(run)
-    page = render(facts)
+    facts = gather(run, control)
+    page = render(facts, live=live)
     for pairs, limit in ((24, 1500), (12, 600), (4, 200)):
         if len(page.encode("utf-8", "replace")) <= MOST_BYTES:
             break
-        page = render(facts, pairs=pairs, limit=limit)
+        page = render(facts, pairs=pairs, limit=limit, live=live)
     return page
 
 
-def render(facts: Facts, *, pairs: int = 24, limit: int = 3000) -> str:
+def render(facts: Facts, *, pairs: int = 24, limit: int = 3000, live: bool = False) -> str:
     """The page with at most `pairs` held-out problems and `limit` characters of each response."""
-    css = _static("page.css")
+    css = static("page.css")
     digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-    context = _results(facts) | _responses(facts, pairs) | _about(facts)
+    context = answer.view(facts) | _results(facts) | _responses(facts, pairs) | _about(facts)
     template = _environment().get_template("page.html")
     return template.render(
-        facts=facts, css=Markup(css), policy=policy, limit=limit, version=oneshot.__version__, **context
-    )
+        facts=facts, css=Markup(css), policy=policy, limit=limit, version=oneshot.__version__,
+        refresh=REFRESH if live else 0, **context,
+    )  # fmt: skip
+
+
+def drawn(facts: Facts) -> list[Figure]:
+    """Every figure of the page, in its order."""
+    single = [
+        training(facts),
+        *multiples.small_multiples(facts),
+        reach.dumbbell("changes", "Accuracy before and after training", sections.table(facts)),
+        reach.outcomes(facts),
+        reach.dumbbell("transfer", "Accuracy before and after, by category", sections.categories(facts)),
+        reach.dumbbell("tasks", "Accuracy before and after, other tasks", sections.tasks(facts)),
+        reach.transfer_map(facts),
+        reach.pass_at_k(facts),
+        reach.selection(facts),
+    ]
+    return [figure for figure in single if figure is not None]
 
 
 def _results(facts: Facts) -> dict[str, Any]:
-    groups = sections.table(facts)
-    entries = [row for _, rows in groups for row in rows]
+    found = {figure.key: figure for figure in drawn(facts)}
+    groups, kinds, others = sections.table(facts), sections.categories(facts), sections.tasks(facts)
+    rows = [row for _, each in (*groups, *kinds, *others) for row in each]
     return {
-        "headline": sections.headline(facts),
-        "claims": sections.claims(facts),
         "example": _example(facts),
-        "training": figures.training(facts),
-        "small": figures.small_multiples(facts),
+        "figures": found,
+        "small": [figure for key, figure in found.items() if key.startswith("small-")],
+        "not_recorded": multiples.not_recorded(facts),
         "groups": groups,
-        "marks": sections.MARKS,
-        "counts": sections.badges(entries),
-        "changes": figures.changes([row.change(i == 0) for _, rows in groups for i, row in enumerate(rows)]),
+        "kinds": kinds,
+        "others": others,
+        "beside": any(row.control for row in rows),
+        "counts": sections.badges(rows),
+        "tasks": facts.held.tasks,
         "counting": sources.counting(facts),
         "sampled": sources.sampled(facts),
-        "outcomes": figures.outcomes(facts),
-        "outcome_words": figures.OUTCOME_WORDS,
+        "form": sources.form(facts),
         "decompositions": sources.decompositions(facts),
         "operations": sources.operations(facts),
         "transitions": sources.transitions(facts),
         "states": sources.STATES,
+        "reflection": sources.reflection(facts),
+        "labels": part(facts.measured, "labels"),
+        "map_told": facts.measured.get("transfer_map") or {},
     }
 
 
 def _example(facts: Facts) -> dict[str, Any]:
-    """Texts of the training example and how often the untrained model solved it."""
+    """Texts of the training example, how often the untrained model solved it, and its place in the pool."""
     found = facts.example
-    rate = found.get("base_rate")
+    rate, rank, drawn = (found.get(key) for key in ("base_rate", "rank", "base_rate_samples"))
+    if text.is_number(rate) and text.is_number(drawn) and drawn > 0:  # as example.jsonl has it
+        interval = wilson(round(rate * drawn), int(drawn))
+        rate = {"value": rate, "ci_low": interval.low, "ci_high": interval.high, "n": int(drawn)}
+    ranked = [str(row.get("id")) for row in facts.selection]
+    place = ranked.index(str(found.get("id"))) + 1 if str(found.get("id")) in ranked else None
     return {
         "prompt": str(found.get("prompt") or ""),
         "answer": str(found.get("answer") or ""),
         "kind": sections.named(facts.kind) if facts.kind else "",
         "rate": rate if isinstance(rate, dict) and text.is_number(rate.get("value")) else None,
-        "suffix": str(facts.config.get("data", {}).get("suffix") or ""),
+        "suffix": str(part(facts.config, "data").get("suffix") or ""),
+        "rank": rank if text.is_number(rank) else place,
+        "pool": len(ranked),
     }
 
 
 def _responses(facts: Facts, most: int) -> dict[str, Any]:
     found = samples.pairs(facts)
     chosen = samples.choose(found, most)
+    words = part(facts.measured, "reflection").get("words")
     return {
         "pairs": chosen,
         "flips": [(f, sum(p.flip == f for p in chosen), sum(p.flip == f for p in found)) for f in samples.FLIPS],
-        "rollouts": [(step, len(rows), samples.training_samples(rows)) for step, rows in facts.rollouts.items()],
+        "long": sum(pair.long for pair in chosen),
+        "flipped": samples.flipped(facts, chosen),
+        "flips_told": part(facts.measured, "flips"),
+        "names": ("Base", facts.held.between[0], facts.held.checkpoint or "Trained"),
+        "words": [str(word) for word in words] if isinstance(words, Sequence) and not isinstance(words, str) else [],
+        "rollouts": [(step, total, rows) for step, (rows, total) in facts.rollouts.items()],
     }
 
 
@@ -111,17 +152,20 @@ def _about(facts: Facts) -> dict[str, Any]:
     return {
         "events": shown,
         "earlier_events": earlier,
+        "health": about.health(facts),
         "times": about.times(facts),
         "costs": about.costs(facts),
-        "limits": about.limits(facts),
+        "limits": limits.limits(facts),
         "command": about.command(facts),
         "versions": about.versions(facts),
+        "hashes": about.hashes(facts),
         "config_json": json.dumps(dict(facts.config), indent=2, ensure_ascii=False),
         "data_link": about.data_link(facts),
     }
 
 
-def _static(name: str) -> str:
+def static(name: str) -> str:
+    """A file of the package's `static` folder."""
     return (resources.files("oneshot.report") / "static" / name).read_text(encoding="utf-8")
 
 
@@ -146,6 +190,8 @@ def _environment() -> jinja2.Environment:
         "number": text.number,
         "shown": text.model_text,
         "typeset": text.typeset,
+        "polished": text.polished,
+        "marked": marks.marked,
     }
     environment.tests["formula"] = text.has_formula
     return environment

@@ -1,15 +1,16 @@
-"""The results of a run as the templates want them: the headline, claims with badges, the before/after table."""
+"""The results of a run as the templates want them: the headline, the before/after table, the control arm beside it."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from oneshot.measure.gains import badge
+from oneshot.report.arms import comparable
 from oneshot.report.bars import Change
-from oneshot.report.gather import Facts
+from oneshot.report.gather import Facts, part
 from oneshot.report.text import is_number, percent, points
 
 MARKS = {"supported": "▲", "harmed": "▼", "inconclusive": "◇", "not tested": "–"}
@@ -27,7 +28,7 @@ MOST_CATEGORIES = 40
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One row of the before/after table; shares in [0, 1], `low` and `high` bound the paired difference."""
+    """One row of a before/after table; shares in [0, 1], `low` and `high` bound the paired difference."""
 
     label: str
     base: float
@@ -41,27 +42,21 @@ class Entry:
     badge: str = "inconclusive"
     detectable: float | None = None
     headline: bool = False
+    control: Entry | None = None
+    """The control arm's own row, where one is compared."""
 
     def change(self, first: bool = False) -> Change:
         """What the dumbbell chart draws; `first` of its group."""
         return Change(
             label=self.label, base=self.base, trained=self.trained, estimate=self.estimate, low=self.low,
             high=self.high, n=self.n, headline=self.headline, harmed=self.badge == "harmed", first=first,
+            control=self.control.trained if self.control else None,
         )  # fmt: skip
 
     @property
     def interval(self) -> str:
         """`+25.1 to +48.2`."""
         return f"{points(self.low)} to {points(self.high)}"
-
-    @property
-    def excluded(self) -> str:
-        """What an inconclusive result still rules out."""
-        if self.badge != "inconclusive":
-            return ""
-        high = f"gains above {points(self.high)} points are excluded"
-        low = f"and losses beyond {points(self.low)}"
-        return f"{high} {low}" if self.low < 0 < self.high else high
 
 
 def entry(label: str, found: object, headline: bool = False) -> Entry | None:
@@ -96,56 +91,60 @@ def named(kind: str) -> str:
 
 def own_scope(facts: Facts) -> bool:
     """Whether the summary's headline is about the example's own kind; without kinds it is about all problems."""
-    ladder, paired = dict(items(facts.summary, "ladder")), entry("", facts.summary.get("paired"))
-    kind = entry("", dict(items(facts.summary, "categories")).get(facts.kind)) if facts.kind else None
+    ladder, paired = part(facts.summary, "ladder"), entry("", facts.summary.get("paired"))
+    kind = entry("", part(facts.summary, "categories").get(facts.kind)) if facts.kind else None
     return "own_kind" in ladder or (paired is not None and kind is not None and paired.n == kind.n)
 
 
 def table(facts: Facts) -> list[tuple[str, list[Entry]]]:
-    """Groups of the before/after table: the headline and overall, the ladder, every kind with the own one first."""
+    """Groups of the before/after table: headline and overall, then the ladder; each with the control arm's row."""
     summary = facts.summary
     title = "The example’s own kind" if own_scope(facts) else "All problems"
-    first = [
-        entry(title, summary.get("paired"), headline=True),
-        entry("All kinds, equal weight", summary.get("overall")),
-    ]
+    first = [entry(title, summary.get("paired"), headline=True)]
+    if len(part(summary, "categories")) > 1:  # one kind alone is all there is
+        first.append(entry("All kinds, equal weight", summary.get("overall")))
     # The rung of the own kind is the headline again.
     rungs = [
-        entry(RUNGS.get(name, named(name)), found) for name, found in items(summary, "ladder") if name != "own_kind"
+        entry(RUNGS.get(str(name), named(str(name))), found)
+        for name, found in part(summary, "ladder").items()
+        if name != "own_kind"
     ]
-    kinds = sorted(items(summary, "categories"), key=lambda item: (item[0] != facts.kind, item[0]))
-    rows = [entry(named(kind) + " (own kind)" * (kind == facts.kind), found) for kind, found in kinds]
-    if len(rows) == 1:
-        first, rows = first[:1], []  # one kind alone is all there is
-    groups = [("Headline", first), ("How far it reaches", rungs), ("Kind by kind", rows[:MOST_CATEGORIES])]
-    return [(name, kept) for name, found in groups if (kept := [row for row in found if row])]
+    groups = [("Headline", first), ("How far it reaches", rungs)]
+    shown = [(name, kept) for name, found in groups if (kept := [row for row in found if row])]
+    beside = _beside(table, facts)
+    return [(name, [replace(row, control=beside.get(row.label)) for row in rows]) for name, rows in shown]
 
 
-def items(summary: Mapping[str, Any], key: str) -> list[tuple[str, Any]]:
-    """The entries of a part of the summary; none where it is absent."""
-    found = summary.get(key)
-    return [(str(name), value) for name, value in found.items()] if isinstance(found, Mapping) else []
+def categories(facts: Facts) -> list[tuple[str, list[Entry]]]:
+    """One group: every kind of problem, the largest gain first, the example's own one marked."""
+    found = part(facts.summary, "categories")
+    if len(found) < 2:
+        return []
+    rows = [
+        entry(named(str(kind)) + " (own kind)" * (kind == facts.kind), value, headline=kind == facts.kind)
+        for kind, value in found.items()
+    ]
+    kept = sorted((row for row in rows if row), key=lambda row: (-row.estimate, row.label))
+    if len(kept) > MOST_CATEGORIES:
+        half = MOST_CATEGORIES // 2
+        kept = [row for i, row in enumerate(kept) if i < half or i >= len(kept) - half or row.headline]
+    beside = _beside(categories, facts)
+    return [("Kind by kind", [replace(row, control=beside.get(row.label)) for row in kept])] if kept else []
 
 
-@dataclass(frozen=True, kw_only=True)
-class Claim:
-    """A sentence that the run could support, what it says about it, and the numbers."""
+def tasks(facts: Facts) -> list[tuple[str, list[Entry]]]:
+    """One group: every other task with its last checkpoint."""
+    rows = [entry(f"{task.title}, {task.checkpoint}", task.paired) for task in facts.held.tasks]
+    kept = [row for row in rows if row]
+    beside = _beside(tasks, facts)
+    return [("Other tasks", [replace(row, control=beside.get(row.label)) for row in kept])] if kept else []
 
-    text: str
-    badge: str
-    entry: Entry | None
 
-
-def claims(facts: Facts) -> list[Claim]:
-    """The three questions of the first screen."""
-    ladder, own = dict(items(facts.summary, "ladder")), own_scope(facts)
-    asked = (
-        ("Learned the example’s own kind of problem", facts.summary.get("paired") if own else None),
-        ("Better at other kinds of problems", ladder.get("other_kinds")),
-        ("Better overall, every kind counting the same", facts.summary.get("overall")),
-    )
-    found = [(text, entry(text, value)) for text, value in asked]
-    return [Claim(text=text, badge=row.badge if row else "not tested", entry=row) for text, row in found]
+def _beside(rows: Any, facts: Facts) -> dict[str, Entry]:
+    """The control arm's rows of the same table by label; none where it was measured on another task."""
+    if facts.control is None or comparable(facts):
+        return {}
+    return {row.label: row for _, group in rows(facts.control) for row in group}
 
 
 def headline(facts: Facts) -> tuple[str, str]:
@@ -164,7 +163,8 @@ def headline(facts: Facts) -> tuple[str, str]:
     if not accuracy:
         return "Nothing was measured in this run yet.", ""
     first, last = percent(accuracy[0], 0), percent(accuracy[-1], 0)
-    return f"In {len(accuracy)} training steps, accuracy on the training samples went from {first} to {last}.", ""
+    steps = f"In {len(accuracy)} training steps" if len(accuracy) > 1 else "In 1 training step"
+    return f"{steps}, accuracy on the training samples went from {first} to {last}.", ""
 
 
 def badges(rows: Sequence[Entry]) -> dict[str, int]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from oneshot.measure import gains
 from oneshot.measure.scores import answered
-from oneshot.report.gather import Facts
+from oneshot.report.gather import Facts, part
 from oneshot.report.sections import named, own_scope
 from oneshot.report.text import number, percent, points
 from oneshot.types import EvalRow
@@ -16,7 +16,7 @@ STATES = ("cut", "none", "wrong", "right")
 
 def counting(facts: Facts) -> tuple[str, list[str], list[list[str]]]:
     """(caption with n, column heads, rows) of other ways to count: box only, at the training limit, found, cut."""
-    limit = facts.config.get("rollout", {}).get("max_new_tokens", "?")
+    limit = part(facts.config, "rollout").get("max_new_tokens", "?")
     ways: list[tuple[str, Callable[[EvalRow], bool], str]] = [
         ("Right, as this run grades", gains.is_right, "id"),
         ("Right, only a complete \\boxed{} counts", gains.strict_box, "boxed"),
@@ -25,9 +25,13 @@ def counting(facts: Facts) -> tuple[str, list[str], list[list[str]]]:
         ("Cut at the evaluation’s limit", lambda row: row.cut, "id"),
     ]
     parts: list[tuple[str, Sequence[EvalRow]]] = []
-    if facts.base and facts.trained:
-        of_kind = [("Own, base", facts.own(facts.base)), ("Own, trained", facts.own(facts.trained))]
-        parts = [*(of_kind if own_scope(facts) else []), ("All, base", facts.base), ("All, trained", facts.trained)]
+    if facts.held.base and facts.held.trained:
+        of_kind = [("Own, base", facts.own(facts.held.base)), ("Own, trained", facts.own(facts.held.trained))]
+        parts = [
+            *(of_kind if own_scope(facts) else []),
+            ("All, base", facts.held.base),
+            ("All, trained", facts.held.trained),
+        ]
     parts = [(name, rows) for name, rows in parts if rows]
     if not parts:
         return "", [], []
@@ -108,3 +112,40 @@ def transitions(facts: Facts) -> list[tuple[str, list[float]]]:
     if not isinstance(found, Mapping) or not found:
         return []
     return [(before, [_count(found.get(before, {}).get(after)) for after in STATES]) for before in STATES]
+
+
+GAINS = {
+    "gain_total": "Total: trained against base, only a complete box counts",
+    "gain_format": "Format: what reading the base’s answers leniently, or forcing a box, gives without training",
+    "gain_reasoning": "Beyond format: trained against the best of those baselines",
+}
+
+
+def form(facts: Facts) -> list[tuple[str, str, str, str, str]]:
+    """(gain, points, interval, baseline, what was claimed or is missing) of the three gains of the instruments."""
+    out = []
+    for name, label in GAINS.items():
+        found = part(part(facts.measured, "format"), name)
+        pair = part(found, "paired")
+        if not pair:
+            continue
+        interval = f"{points(pair.get('ci_low'))} to {points(pair.get('ci_high'))}"
+        out.append((label, points(pair.get("estimate")), interval, str(found.get("against") or "–"),
+                    str(found.get("claim") or "")))  # fmt: skip
+    return out
+
+
+def reflection(facts: Facts) -> list[tuple[str, str, str, str, str]]:
+    """(checkpoint, share of responses, interval, per 1,000 tokens, n) of self-reflection in held-out responses."""
+    found = part(facts.measured, "reflection").get("checkpoints")
+    rows = [row for row in found if isinstance(row, Mapping)] if isinstance(found, list | tuple) else []
+    return [
+        (
+            str(row.get("checkpoint") or f"step {number(row.get('step'))}"),
+            percent(row.get("share"), 2),
+            f"{percent(row.get('ci_low'), 2)} to {percent(row.get('ci_high'), 2)}",
+            number(row.get("per_1000_tokens")),
+            number(row.get("n")),
+        )
+        for row in rows
+    ]

@@ -61,17 +61,25 @@ def _shown_character(char: str) -> str:
     return f"⟨U+{code:04X}⟩" if unicodedata.category(char) in {"Cc", "Cf", "Cs", "Zl", "Zp"} else char
 
 
+def escaped(text: str) -> Markup:
+    """Untrusted text as safe HTML: escaped, control characters named and marked."""
+    body = escape(visible(text))
+    return Markup(_NAMED.sub(lambda m: f'<span class="ctl">{m[0]}</span>', str(body)))
+
+
+def left_out(characters: int) -> Markup:
+    """What is said in place of characters that are not shown; nothing where there are none."""
+    if characters <= 0:
+        return Markup("")
+    return Markup('<span class="more">… {} more characters not shown</span>').format(f"{characters:,}")
+
+
 def model_text(text: str, limit: int = 4000) -> Markup:
-    """Untrusted text as safe HTML: escaped, control characters named and marked, at most `limit` characters.
+    """Untrusted text as safe HTML, at most `limit` characters of it.
 
     What is left out is said in characters, so that a shortened text never looks whole.
     """
-    body = escape(visible(text[:limit]))
-    body = Markup(_NAMED.sub(lambda m: f'<span class="ctl">{m[0]}</span>', str(body)))
-    rest = len(text) - limit
-    if rest > 0:
-        body += Markup('<span class="more">… {} more characters not shown</span>').format(f"{rest:,}")
-    return body
+    return escaped(text[:limit]) + left_out(len(text) - limit)
 
 
 def has_formula(text: str) -> bool:
@@ -159,3 +167,9 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def polished(text: str) -> str:
+    """Numbers of a plain sentence as this page writes them: `36.0%` as `36.0 %`, `-1.2` with a minus sign."""
+    text = re.sub(r"(?<=\d)%", f"{NARROW_SPACE}%", text)
+    return re.sub(r"(?<![\w.])-(?=\d)", MINUS, text)

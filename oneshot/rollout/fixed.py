@@ -99,14 +99,21 @@ class FixedDecoding:
         """Row to an upper bound of its length, and to one of its count in `drawn`: known without asking the device."""
         self.drawn: dict[int, int] = {}
         self.done: dict[int, Completion] = {}
+        self._finished: Callable[[int, Completion], None] = lambda place, made: None
 
     @property
     def greedy(self) -> bool:
         """The likeliest token every time."""
         return self.sampling.temperature == 0
 
-    def run(self, check: Callable[[], None]) -> list[Completion]:
-        """Decode until every request has its response; `check` may raise between two looks at the rows."""
+    def run(
+        self, check: Callable[[], None], finished: Callable[[int, Completion], None] = lambda place, made: None
+    ) -> list[Completion]:
+        """Decode until every request has its response; `check` may raise between two looks at the rows.
+
+        `finished` is told each response at the look that finds it, with its place among the requests.
+        """
+        self._finished = finished
         while self.waiting or self.request:
             check()
             free = self.rows - len(self.request)
@@ -208,12 +215,14 @@ class FixedDecoding:
         tokens, logprobs = (t[rows_R, :width].tolist() for t in (self.tokens_RT, self.logp_RT))
         for i, row in enumerate(ended):
             ids = tuple(tokens[i][: count[row]])
-            self.done[self.request.pop(row)] = Completion(
+            place = self.request.pop(row)
+            self.done[place] = Completion(
                 tokens=ids,
                 logprobs=() if self.greedy else tuple(logprobs[i][: count[row]]),
                 text=self.policy.decode(ids),
                 finished=ids[-1] in self.policy.eos_ids,
             )
+            self._finished(place, self.done[place])
             del self.longest[row], self.drawn[row]
 
     def _shrink(self) -> None:

@@ -54,6 +54,8 @@ class NativeEngine:
         """What decoded the last responses, and why nothing faster did."""
         self.check: Callable[[], None] = lambda: None
         """Called before every token (in fixed slots: every few); may raise to give the responses up."""
+        self.finished: Callable[[int, Completion], None] = lambda place, made: None
+        """Told each response as it is finished, with its place in the call; the order is that of finishing."""
         self._unrecorded = ""
 
     @torch.inference_mode()
@@ -80,7 +82,8 @@ class NativeEngine:
             found = self._in_fixed_slots(prompts, sampling, streams, filters)
         else:
             self.how = "a growing cache"
-            found = _Decoding(self.policy, self.batch, prompts, sampling, streams, filters).run(self.check)
+            decoding = _Decoding(self.policy, self.batch, prompts, sampling, streams, filters)
+            found = decoding.run(self.check, self.finished)
         self.decoded_tokens += sum(len(c.tokens) for c in found)
         return found
 
@@ -105,7 +108,7 @@ class NativeEngine:
             refused=self._unrecorded or ("" if cuda else f"the model is on {policy.device.type}"),
         )
         decoding = FixedDecoding(policy, rows, prompts, sampling, streams, filters, means)
-        found = decoding.run(self.check)
+        found = decoding.run(self.check, self.finished)
         self._unrecorded = decoding.steps.refused
         parts = (
             ("attention", "kernel", no_attend),
@@ -138,10 +141,14 @@ class _Decoding:
         self.eos = torch.tensor(sorted(policy.eos_ids), device=policy.device)
         self.done: dict[int, Completion] = {}
         self._prefilled = Prefilled(policy)
+        self._finished: Callable[[int, Completion], None] = lambda place, made: None
 
-    def run(self, check: Callable[[], None]) -> list[Completion]:
-        """Decode until every request has its response; `check` may raise before any token."""
-        block = self.block
+    def run(self, check: Callable[[], None], finished: Callable[[int, Completion], None]) -> list[Completion]:
+        """Decode until every request has its response; `check` may raise before any token.
+
+        `finished` is told each response, with its place among the requests.
+        """
+        block, self._finished = self.block, finished
         while self.waiting or block.busy:
             check()
             free = len(block.free)
@@ -187,6 +194,7 @@ class _Decoding:
                 self.done[request] = Completion(
                     tokens=tokens, logprobs=logprobs, text=self.policy.decode(tokens), finished=ended
                 )
+                self._finished(request, self.done[request])
 
     def _step(self) -> None:
         """One token further for every row."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from oneshot._store import files, sample_record
+from oneshot._store import files, names, sample_record
 from oneshot._store.evaluations import KIND
 from oneshot._store.sample_record import aside
 from oneshot.data.tasks.task import LOGLIKELIHOOD
@@ -15,6 +15,7 @@ from oneshot.record import Evaluations
 from oneshot.rewards.version import grader_version
 from oneshot.stages import graders
 from oneshot.stages.asked import Asked
+from oneshot.stages.averages import stem
 from oneshot.types import EvalRow
 
 _PROTOCOL = ("kind", "samples", "temperature", "max_new_tokens", "suffix", "grader", "system")
@@ -35,6 +36,51 @@ def read(asked: Asked, store: Evaluations, name: str) -> tuple[dict[str, Any], l
     check(folder, protocol, without_model(asked), whole=True)
     check_rows(folder, asked, rows)
     return protocol, rows
+
+
+def of_other_grader(
+    asked: Asked,
+    store: Evaluations,
+    name: str,
+    *,
+    head: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    files_now: Mapping[str, str] | None = None,
+) -> str:
+    """The folder in evals/ of the same task, asked alike but for the grader; empty where there is none.
+
+    Args:
+        asked: what is asked; nothing of it is recorded.
+        store: where it would be.
+        name: of the checkpoint in evals/<task>/.
+        head: what is known of the loaded model (`eval_work.head_of`): then all of it must be the same.
+        seed: without a model, of what is sampled.
+        files_now: without a model, its files (`model_files.digests`).
+    """
+    if asked.protocol.kind == LOGLIKELIHOOD or store.partial_path(asked.name, name).exists():
+        return ""
+    now, own = without_model(asked), names.file_name(asked.name)
+    wanted = _but_grader(_shown(now))
+    for task in sorted(path.name for path in store.path.glob("evals/*")):
+        if task == own or stem(task) != stem(own) or not store.has_eval(task, name):
+            continue
+        before = store.protocol_of(task, name)
+        if _but_grader(_shown(before)) != wanted or before.get("grader", "") in ("", now["grader"]):
+            continue
+        known = head or {"files": files_now or {}, **({"seed": seed} if asked.protocol.temperature else {})}
+        ids = [(row.id, row.sample) for row in store.read_eval(task, name)[1]]
+        if all(before.get(key, {}) == value for key, value in files.plain(known).items()) and ids == _ids(asked):
+            return task
+    return ""
+
+
+def _but_grader(shown: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in shown.items() if name != "grader"}
+
+
+def _ids(asked: Asked) -> list[tuple[str, int]]:
+    """Of the responses that are asked for, in their order."""
+    return [(problem.id, s) for problem in asked.problems for s in range(asked.protocol.samples)]
 
 
 def check(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any], *, whole: bool) -> None:
@@ -69,8 +115,7 @@ def check_rows(folder: Path, asked: Asked, rows: Sequence[EvalRow]) -> None:
 
     The digest of the data is of texts and answers only; results are paired by the ids.
     """
-    ids = [(problem.id, s) for problem in asked.problems for s in range(asked.protocol.samples)]
-    found = [(row.id, row.sample) for row in rows]
+    ids, found = _ids(asked), [(row.id, row.sample) for row in rows]
     if found == ids:
         return
     differ = next(

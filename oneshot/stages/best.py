@@ -104,7 +104,7 @@ def not_kept(run: RunFolder) -> str:
     task = dev_task(from_dict(run.config(), where=str(run.path / "config.json")))
     found, best = accuracies(run, task), best_step(run, task)
     kept = best_step(run, task, among=run.checkpoints())
-    if best is None or kept is None or best == kept:
+    if best is None or kept is None or found[best] == found[kept]:
         return ""
     return (
         f"checkpoint-{best} was better on {task} ({found[best]:.1%}, checkpoint-{kept} {found[kept]:.1%}), "

@@ -17,13 +17,22 @@ def averages(lines: Sequence[Line], suites: Mapping[str, Sequence[str]], claims:
 
     A suite's name stands for its tasks asked as they are published, whole; only the number of samples may be another.
     Tasks that share problems (one task under two protocols) are not averaged: the interval takes them as independent.
+    Where some of the tasks have no room, nothing is claimed of the average; that of the others stands beside it.
     `claims`: of the whole table.
     """
     groups = {name: [_named(lines, task) for task in tasks] for name, tasks in suites.items()}
     whole = {name: [line for line in group if line] for name, group in groups.items() if all(group)}
     if not any(len(group) == len(lines) for group in whole.values()):
         whole[f"all {len(lines)} tasks{_limits(lines)}"] = list(lines)
-    return [average(name, group, claims) for name, group in whole.items() if len(group) > 1 and _averaged(group)]
+    found = []
+    for name, group in whole.items():
+        if len(group) < 2 or not _averaged(group):
+            continue
+        found.append(average(name, group, claims))
+        able = [line for line in group if line.room and all(claim.room for claim in line.claims.values())]
+        if 1 < len(able) < len(group):
+            found.append(average(f"{name}, the {len(able)} with room", able, claims))
+    return found
 
 
 def _named(lines: Sequence[Line], task: str) -> Line | None:

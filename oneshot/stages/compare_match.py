@@ -229,6 +229,12 @@ def sentence(told: Sequence[tuple[str, Any, Any]]) -> str:
     return "; ".join(f"{WORDS.get(what, what)} {_shown(was, now)} and {_shown(now, was)}" for what, was, now in told)
 
 
+def unlike(first: Mapping[str, Any], second: Mapping[str, Any], *, varied: bool = False) -> str:
+    """How two results.json of a task were measured differently, as `sentence` says it; empty where they were not."""
+    one, two = (Evaluation(task="", results=dict(each), rows=()) for each in (first, second))
+    return sentence(list(differences(one, two, varied=varied)))
+
+
 def _shown(value: Any, other: Any) -> str:
     """A value; of a long text the part where it begins to differ from the other one."""
     text, against = (value, other) if isinstance(value, str) and isinstance(other, str) else (str(value), "")

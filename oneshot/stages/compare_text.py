@@ -9,8 +9,9 @@ from oneshot.measure.decompose import STATES
 from oneshot.measure.differences import JUDGED, NO_ROOM, NOT_TESTED
 from oneshot.measure.reasoning import BEYOND, NEEDED, WORDS
 from oneshot.stages.compare_match import Matched
-from oneshot.stages.compare_models import Arm
+from oneshot.stages.compare_models import Arm, Model
 from oneshot.stages.compare_numbers import Claim, Line
+from oneshot.stages.controls import label
 
 HEAD = (
     "", "model", "problems", "accuracy", "95 % interval", "difference", "95 % interval", "p", "Holm", "detectable",
@@ -164,7 +165,13 @@ def _gain(name: str, gain: Mapping[str, Any]) -> list[str]:
 
 def named(arms: Sequence[Arm]) -> list[str]:
     """Which letter stands for what."""
-    return [f"{arm.letter}  {', '.join(model.name for model in arm.models)}" for arm in arms]
+    return [f"{arm.letter}  {', '.join(map(_told, arm.models))}" for arm in arms]
+
+
+def _told(model: Model) -> str:
+    """A model's name, and what sets its run apart from a normal one; a base model is nobody's control arm."""
+    words = "" if model.untrained else label(model.config())
+    return f"{model.name} ({words})" if words else model.name
 
 
 def points(value: float) -> str:

@@ -17,6 +17,7 @@ from oneshot.model.logprobs import Head, logprob_and_entropy
 from oneshot.model.plain import plain_head
 from oneshot.rollout.linear import few_rows, logits
 from oneshot.rollout.native import MIN_ROWS
+from oneshot.rollout.streams import CHECK_STEP
 from oneshot.stages.setup import Setup
 from oneshot.stages.worst_case import head_of
 from oneshot.train.forward import placed, states
@@ -35,8 +36,6 @@ TENSORS = 6
 """Trained tensors whose gradients are compared."""
 FIXED_ROWS, FIXED_TOKENS = 4, 8
 """Responses, and their limit, that are sampled in fixed slots to be compared."""
-CHECK_STEP = 3_000_000
-"""Their stream, beyond those of training, probing and timing."""
 
 
 # Packed prefix trees, with attention over the tree or a mask, and padded rows

@@ -19,14 +19,15 @@ from oneshot.measure.statistics import wilson
 from oneshot.record import RunFolder
 from oneshot.report import page
 from oneshot.rollout.collect import collect
-from oneshot.stages import loop, say
+from oneshot.rollout.streams import PROBE_STEP
+from oneshot.stages import controls, loop, say
 from oneshot.stages.beginning import begin
 from oneshot.stages.display import Display, display
 from oneshot.stages.endings import failing
 from oneshot.stages.evaluation import measure
 from oneshot.stages.log import Logged
 from oneshot.stages.preflight import BaseRate
-from oneshot.stages.probe import PROBE_STEP, Probed, Prober, choose
+from oneshot.stages.probe import Probed, Prober, choose
 from oneshot.stages.session import Phases, Session, tracked, train
 from oneshot.stages.setup import Setup, check_answers, load_setup, resolve_names
 from oneshot.stages.summary import headline, limits, peak_memory_gib, summarise
@@ -41,6 +42,7 @@ DEV, TEST = "builtin-dev", "builtin-test"
 def main(request: Request) -> int:
     """The whole loop. Prints the run folder, with --json one object with the summary."""
     config = request.config
+    controls.refuse(config, "demo")
     names = resolve_names(config)
     tracking.check(config.save.track)
     if config.rollout.groups * config.rollout.group_size < 1 or config.optim.steps < 1:

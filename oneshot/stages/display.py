@@ -102,7 +102,9 @@ class Lines:
 class LivePanel:
     """A panel that redraws itself: progress, accuracy so far, the step's numbers and one response."""
 
-    def __init__(self) -> None:
+    def __init__(self, label: str = "") -> None:
+        """`label`: what sets the run apart from a normal one; it is part of the title."""
+        self.label = label
         self.console = Console(stderr=True)
         self.live = Live(console=self.console, refresh_per_second=4, transient=True)
         self.eta = Eta()
@@ -128,6 +130,7 @@ class LivePanel:
         bar = Table.grid(expand=True)  # a bare bar ends without a line break and swallows the next row
         bar.add_row(ProgressBar(total=steps, completed=step))
         title = f"step {step} of {steps} · {duration(time.monotonic() - self.began)} · left {duration(left)}"
+        title += f" · {self.label}" if self.label else ""
         self.live.update(Panel(Group(bar, table), title=title, title_align="left"))
 
     def __enter__(self) -> LivePanel:
@@ -141,6 +144,6 @@ class LivePanel:
         self.live.stop()
 
 
-def display(*, quiet: bool, plain: bool) -> Display:
-    """The live panel in a terminal, lines elsewhere or when `plain` (NO_COLOR, CI) is asked for."""
-    return Lines(quiet=quiet) if quiet or plain or not sys.stderr.isatty() else LivePanel()
+def display(*, quiet: bool, plain: bool, label: str = "") -> Display:
+    """The live panel, titled `label`, in a terminal; lines elsewhere or when `plain` (NO_COLOR, CI) is asked for."""
+    return Lines(quiet=quiet) if quiet or plain or not sys.stderr.isatty() else LivePanel(label)

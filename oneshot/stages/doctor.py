@@ -1,4 +1,7 @@
-"""`oneshot doctor`: what this machine has, what is missing, and whether the demo runs here. Opens no socket."""
+"""`oneshot doctor`: what this machine has, what is missing, and whether the demo runs here. Opens no socket.
+
+`oneshot doctor RUN` is about a run instead (`run_health`).
+"""
 
 from __future__ import annotations
 
@@ -56,6 +59,10 @@ def main(request: Request) -> int:
     Raises:
         MachineError: E203 or E205 when `--fetch` cannot fetch the embedded model.
     """
+    if request.positional:
+        from oneshot.stages import run_health
+
+        return run_health.main(request)
     if request.verb_flags.get("fetch"):
         embedded.ensure(home(), offline=request.offline)
     found = findings(request)

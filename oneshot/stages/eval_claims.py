@@ -11,9 +11,9 @@ from itertools import combinations
 from typing import Any
 
 from oneshot.measure import gains
-from oneshot.measure.differences import INCONCLUSIVE, JUDGED, claimed
-from oneshot.measure.multiplicity import holm
+from oneshot.measure.differences import JUDGED
 from oneshot.measure.statistics import Interval, macro_mean
+from oneshot.stages import judged
 from oneshot.stages.averages import Member, independent
 from oneshot.stages.compare_dev import MOST
 from oneshot.stages.compare_numbers import guesses
@@ -21,8 +21,6 @@ from oneshot.stages.eval_results import Measured
 from oneshot.stages.eval_targets import BASE
 from oneshot.types import EvalRow
 
-THIS_RUN = "this run"
-"""The scope of an interval over problems: other training seeds are not in it."""
 CHOSEN = "chosen by these problems"
 """In place of `supported`, where the checkpoint was chosen by them: its value on them is too high."""
 
@@ -30,24 +28,14 @@ Values = Mapping[str, Any]
 
 
 def judge(tasks: Mapping[str, dict[str, Any]], mean: dict[str, Any] | None = None) -> None:
-    """Put the claim into every paired difference of a table, in place of `badge`, with what it rests on.
-
-    `badge` is what one interval alone says, without the other claims of the table and without a look at chance.
-    """
+    """Put the claim into every paired difference of a table, in place of `badge`; none of one chosen by it."""
     found = [*_claims(tasks)]
     if mean is not None and "paired" in mean:
         found.append((mean["paired"], mean["room"], any(map(chosen_here, tasks.values()))))
-    adjusted = holm([pair["p_value"] for pair, _, _ in found])
-    for (pair, room, chosen), p_holm in zip(found, adjusted, strict=True):
-        word = claimed(pair.pop("badge"), p_holm, room=room)
-        pair |= {
-            "p_holm": p_holm,
-            "claims": len(found),
-            "claim": CHOSEN if chosen and word == JUDGED[0] else word,
-            "gains_excluded_above": max(0.0, pair["ci_high"]) if word == INCONCLUSIVE else None,
-            "scope": THIS_RUN,
-            "room": room,
-        }
+    judged.judge([(pair, room) for pair, room, _ in found])
+    for pair, _, chosen in found:
+        if chosen and pair["claim"] == JUDGED[0]:
+            pair["claim"] = CHOSEN
 
 
 def said(pair: Values) -> str:

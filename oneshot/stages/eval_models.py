@@ -5,6 +5,7 @@ Loads torch where something must be measured or graded again; what is finished i
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -15,9 +16,9 @@ from oneshot.config.request import Request
 from oneshot.data.tasks.task import LOGLIKELIHOOD
 from oneshot.errors import DataError, OneshotError, Stopped, UsageError
 from oneshot.record import Evaluations, RunFolder
-from oneshot.stages import asked_alike
+from oneshot.stages import asked_alike, model_files
 from oneshot.stages.asked import Asked, with_limits
-from oneshot.stages.eval_failures import beside, ends, told
+from oneshot.stages.eval_failures import NOTHING, beside, ends, told
 from oneshot.stages.eval_flags import Flags
 from oneshot.stages.eval_results import BASELINES, Measured
 from oneshot.stages.eval_targets import BASE, Target, pasted
@@ -37,6 +38,16 @@ class _Loaded:
         self.target, self.model, self.asked, self.request, self.say = target, model, asked, request, say
 
     @cached_property
+    def folder(self) -> Path:
+        """Of the model; it is none where the model is named by something else."""
+        return Path(self.model or self.target.config.model.name)
+
+    @cached_property
+    def files(self) -> dict[str, str]:
+        """The files that its answers depend on."""
+        return model_files.digests(self.folder)
+
+    @cached_property
     def setup(self) -> Setup:
         """The model with sampler and prompts, checked against the longest limit of the tasks."""
         from oneshot.stages.setup import load_setup, resolve_names
@@ -46,16 +57,23 @@ class _Loaded:
             names = resolve_names(config)
             setup = load_setup(config, names, offline=self.request.offline, model=self.model, training=False)
         except OneshotError as error:
-            error.tries = tuple(pasted(line, self.request) for line in error.tries)
+            _of_eval(error, self.request)
             raise
         for note in setup.notes:
             self.say(note)
         for task in self.asked:
-            _check_prompts(setup, task)
+            _check_prompts(setup, task, self.request)
         return setup
 
 
-def _check_prompts(setup: Setup, asked: Asked) -> None:
+def _of_eval(error: OneshotError, request: Request) -> OneshotError:
+    """The same error with lines that `oneshot eval` takes; other verbs raise it too, and train."""
+    error.tries = tuple(pasted(line, request) for line in error.tries)
+    error.kept = error.kept.replace("Nothing was trained.", NOTHING[0])
+    return error
+
+
+def _check_prompts(setup: Setup, asked: Asked, request: Request) -> None:
     """Refuse a task whose longest prompt does not fit, before any other task is measured. Errors as `prompts_of`."""
     from oneshot.stages.eval_work import prompts_of
 
@@ -64,10 +82,8 @@ def _check_prompts(setup: Setup, asked: Asked) -> None:
     try:
         prompts_of(setup, asked)
     except (UsageError, DataError) as error:
-        kept = "Nothing was measured."
-        raise type(error)(
-            f"{asked.task.name}: {error.message}", code=error.code, tries=error.tries, kept=kept
-        ) from error
+        told = type(error)(f"{asked.task.name}: {error.message}", code=error.code, tries=error.tries, kept=NOTHING[0])
+        raise _of_eval(told, request) from error
 
 
 def measure(
@@ -94,6 +110,7 @@ def measure(
                 with ends(), told(store.path):
                     _one(measured, loaded, store, checkpoint)
             except OneshotError as error:
+                _of_eval(error, request)
                 if not any(other.results for other in found):
                     raise
                 return found, failed | {measured.name: _kept(error, store)}
@@ -104,21 +121,28 @@ def measure(
                 except Stopped as stop:
                     return found, failed | {measured.name: _kept(stop, store)}
                 except OneshotError as error:  # a baseline that cannot be had keeps nothing else from being measured
-                    failed[measured.name + BASELINES] = _kept(error, store)
+                    failed[measured.name + BASELINES] = _kept(_of_eval(error, request), store)
     return found, failed
 
 
 def _one(measured: Measured, loaded: _Loaded, store: Evaluations, checkpoint: str) -> None:
     """Read what is recorded, else measure it; what is recorded needs no model."""
     asked, name = measured.asked, measured.asked.under(checkpoint)
+    seed, again = loaded.target.config.seed, (f"oneshot {shlex.join(loaded.request.argv)}   (measures it again)",)
+    if store.has_eval(asked.name, name):
+        model_files.check(store, asked.name, name, loaded.folder, loaded.files, again=again)
+    elif other := asked_alike.of_other_grader(asked, store, name, seed=seed, files_now=loaded.files):
+        from oneshot.stages.eval_records import take_over
+
+        take_over(asked, store, name, other, say=loaded.say)
     rows = _as_it_is(asked, store, name)
     if rows is None:
-        from oneshot.stages.eval_sampling import recorded
+        from oneshot.stages.eval_records import recorded
 
         rows = recorded(asked, store, checkpoint, say=loaded.say) or _measured(loaded, asked, store, checkpoint)
     results = store.read_eval(asked.name, name)[0]
     if asked.protocol.temperature:
-        store.check_protocol(asked.name, name, results["protocol"], {"seed": loaded.target.config.seed})
+        store.check_protocol(asked.name, name, results["protocol"], {"seed": seed})
     measured.add(name, results, rows)
 
 
@@ -139,7 +163,8 @@ def _measured(loaded: _Loaded, asked: Asked, store: Evaluations, checkpoint: str
     from oneshot.stages.eval_sampling import measure_task
 
     bar = progress(quiet=loaded.request.quiet, plain=plain())
-    return measure_task(loaded.setup, asked, store, checkpoint, say=loaded.say, progress=bar)
+    files = loaded.files  # read before the model is loaded from them
+    return measure_task(loaded.setup, asked, store, checkpoint, say=loaded.say, progress=bar, files=files)
 
 
 def _baselines(measured: Measured, loaded: _Loaded, store: Evaluations, icl: RunFolder | None, flags: Flags) -> None:

@@ -57,6 +57,8 @@ def _task(name: str, told: Mapping[str, Any], ks: Sequence[int]) -> list[str]:
         )
     if "best_on_test" in told:
         lines.append(f"  {best.sentence(told['best_on_test'])}")
+    if "no_best_on_test" in told:
+        lines.append(f"  {told['no_best_on_test']}")
     lines += _shares(shown)
     for label, each in shown.items():
         lines += _curves(each, ks, "" if len(shown) == 1 else f"{label}: ")
@@ -160,25 +162,25 @@ def _percent(value: float | None) -> str:
 
 
 def _curves(values: Mapping[str, Any], ks: Sequence[int], label: str) -> list[str]:
-    """pass@k and maj@k of more than one response."""
+    """pass@k and maj@k: those asked for, else a ladder where there is more than one response."""
     lines = []
     for title, key in (("pass", "pass_at_k"), ("maj", "maj_at_k")):
         curve = values.get(key) or {}
-        if len(curve) < 2:
-            continue
-        wanted = [str(k) for k in ks] or _ladder(curve)
+        wanted = [str(k) for k in ks] if ks else _ladder(curve)
         cells = [
             f"@{k} {curve[k]['estimate']:.1%} ({curve[k]['ci_low']:.1%}-{curve[k]['ci_high']:.1%})"
             for k in wanted
             if k in curve
         ]
-        lines += _wrapped(f"  {label}{title}", cells)
+        lines += _wrapped(f"  {label}{title}", cells) if cells else []
     return lines
 
 
 def _ladder(curve: Mapping[str, Any]) -> list[str]:
-    """1, 2, 4, ... and the last."""
-    largest = max(map(int, curve))
+    """1, 2, 4, ... and the last; nothing of a single response."""
+    largest = max(map(int, curve), default=0)
+    if largest < 2:
+        return []
     return [str(k) for k in sorted(map(int, curve)) if k & (k - 1) == 0 or k == largest]
 
 

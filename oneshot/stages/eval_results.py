@@ -14,13 +14,13 @@ from oneshot.data.tasks.task import LOGLIKELIHOOD
 from oneshot.measure import gains
 from oneshot.measure.gains import Paired
 from oneshot.measure.pairing import by_problem, cluster_of
-from oneshot.measure.scores import accuracy
+from oneshot.measure.scores import accuracy, curves
 from oneshot.measure.statistics import Interval
 from oneshot.stages import graders
 from oneshot.stages.asked import Asked
 from oneshot.stages.best import best_on_test
-from oneshot.stages.compare_match import differences, sentence
-from oneshot.stages.compare_models import Evaluation
+from oneshot.stages.compare_match import unlike
+from oneshot.stages.eval_grading import same_answer
 from oneshot.stages.eval_targets import BASE
 from oneshot.types import EvalRow
 
@@ -63,14 +63,17 @@ class Measured:
             self._pairs[before, after] = gains.paired(self.rows[before], self.rows[after])
         return self._pairs[before, after]
 
-    def not_paired(self, before: str, after: str) -> str:
-        """Why two checkpoints have no paired difference, as a sentence with the way out; empty where they have one.
+    def unlike(self, before: str, after: str) -> str:
+        """What differs between how two checkpoints were measured, in words; empty where nothing does.
 
         Their recorded protocols are compared as `oneshot compare` does it: a record may be from another machine, where
         the weights had another dtype.
         """
-        one, two = (Evaluation(task=self.name, results=self.results[name], rows=()) for name in (before, after))
-        told = list(differences(one, two, varied="+" in before or "+" in after))
+        return unlike(self.results[before], self.results[after], varied="+" in before or "+" in after)
+
+    def not_paired(self, before: str, after: str) -> str:
+        """Why two checkpoints have no paired difference, as a sentence with the way out; empty where they have one."""
+        told = self.unlike(before, after)
         if not told:
             return ""
         way = "evaluate both alike"
@@ -79,7 +82,7 @@ class Measured:
             moved = f"mv {shlex.quote(str(self.folder))} {shlex.quote(str(old))}"
             way = f"to measure both alike: {moved}, then the same command again"
         return (
-            f"{after} is not paired with {before}, which was measured differently: {sentence(told)}. A difference "
+            f"{after} is not paired with {before}, which was measured differently: {told}. A difference "
             f"would not be one of the models alone; {way}"
         )
 
@@ -94,49 +97,67 @@ def _cluster(row: EvalRow) -> dict[str, str]:
     return {"cluster": hashlib.sha256(repr(cluster_of(row)).encode()).hexdigest()[:16]}
 
 
-def entry(found: Measured, headline: str, chosen_by: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def entry(
+    found: Measured, headline: str, chosen_by: Mapping[str, Any] | None = None, ks: Sequence[int] = ()
+) -> dict[str, Any]:
     """The object of a task: the values of the headline checkpoint, and beside base each with its paired difference.
 
     Where the work ended before the headline checkpoint there are no values of the task, only `base` and `checkpoints`.
-    `chosen_by` says that the headline checkpoint was chosen by these problems. What may be claimed of the differences
+    `chosen_by` says that the headline checkpoint was chosen by these problems; `ks` are the k of pass@k and maj@k that
+    are told instead of those in results.json. What may be claimed of the differences
     depends on the whole table: `eval_claims.judge`.
     """
     likelihood = found.asked.protocol.kind == LOGLIKELIHOOD  # graded by no grader, as results.json has it
     told: dict[str, Any] = {"data": found.asked.data["origin"]}
     told |= {"grader": ""} if likelihood else graders.described(found.asked.verify)
-    told |= _values(found.results[headline]) if headline in found.results else {}
+    told |= _values(found, headline, ks) if headline in found.results else {}
     told["recorded_as"] = found.asked.name
     if chosen_by:
         told["chosen_by"] = dict(chosen_by)
     baselines = [name for name in found.results if name.startswith(f"{BASE}+")]
     if baselines:
-        told["baselines"] = {name: _baseline(found, name, headline) for name in baselines}
+        told["baselines"] = {name: _baseline(found, name, headline, ks) for name in baselines}
     if headline == BASE:
         return told
     if BASE in found.results:
-        told["base"] = _values(found.results[BASE])
-    parts = {name: _part(found, name) for name in found.results if name != BASE and name not in baselines}
+        told["base"] = _values(found, BASE, ks)
+    parts = {name: _part(found, name, ks) for name in found.results if name != BASE and name not in baselines}
     if headline in parts:
         told["checkpoint"] = headline
         told |= {key: parts[headline][key] for key in ("paired", "not_paired") if key in parts[headline]}
     if len(parts) > 1 or (parts and headline not in parts):
         told["checkpoints"] = parts
-    best = best_on_test({names.checkpoint_number(name): found.rows[name] for name in parts})
-    return told if best is None else told | {"best_on_test": best}
+    return told | _best(found, list(parts))
 
 
-def _values(results: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in results.items() if name not in _NOT_SHOWN}
+def _best(found: Measured, checkpoints: Sequence[str]) -> dict[str, Any]:
+    """`best_on_test`, or `no_best_on_test`, why there is none though there are checkpoints enough."""
+    best = best_on_test({names.checkpoint_number(name): found.rows[name] for name in checkpoints})
+    if best is None:
+        return {}
+    for name in checkpoints[1:]:
+        if why := found.unlike(checkpoints[0], name):
+            said = f"none is called the best: {name} was measured otherwise than {checkpoints[0]}: {why}"
+            return {"no_best_on_test": said}
+    return {"best_on_test": best}
 
 
-def _part(found: Measured, name: str) -> dict[str, Any]:
-    told = _values(found.results[name])
+def _values(found: Measured, name: str, ks: Sequence[int]) -> dict[str, Any]:
+    """What results.json says of a checkpoint, with the curves that are asked for."""
+    told = {key: value for key, value in found.results[name].items() if key not in _NOT_SHOWN}
+    if not ks:
+        return told
+    return told | curves(found.rows[name], ks, same=same_answer(found.asked.protocol.grader))
+
+
+def _part(found: Measured, name: str, ks: Sequence[int]) -> dict[str, Any]:
+    told = _values(found, name, ks)
     return told | found.pair("paired", BASE, name) if BASE in found.rows else told
 
 
-def _baseline(found: Measured, name: str, headline: str) -> dict[str, Any]:
+def _baseline(found: Measured, name: str, headline: str, ks: Sequence[int]) -> dict[str, Any]:
     """A baseline over base, and the trained model over the baseline."""
-    told = _values(found.results[name])
+    told = _values(found, name, ks)
     told |= found.pair("over_base", BASE, name)
     if headline != BASE and headline in found.rows:
         told |= found.pair("trained_over", name, headline)

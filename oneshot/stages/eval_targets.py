@@ -15,15 +15,16 @@ from oneshot.config.request import Request
 from oneshot.config.schema import Config
 from oneshot.errors import UsageError
 from oneshot.record import EvalFolder, Evaluations, RunFolder
-from oneshot.stages.best import best_checkpoint, dev_task
+from oneshot.stages.best import best_checkpoint, dev_task, not_kept
 from oneshot.stages.eval_flags import ALL, BEST, LAST, Flags
 from oneshot.stages.eval_tasks import SOURCE, TASKS
+from oneshot.stages.model_files import fingerprint
 from oneshot.types import Problem
 
 BASE = "base"
 """The model before training; of a bare model, the model itself."""
-_WEIGHTS = ("*.safetensors", "*.bin", "config.json", "adapter_config.json")
-_BLOCKS, _BLOCK = 64, 4096
+FREE = ("save.runs", "model.threads", "reward.timeout", "rollout.max_prompt_tokens")
+"""Settings that change no result, so that a run may be measured with others than its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +47,8 @@ class Target:
     """The kind of the run's example, in the built-in task."""
     chooser: str = ""
     """The dev set in evals/ by which the headline checkpoint was chosen; empty where none was."""
+    note: str = ""
+    """What to say of the choice."""
 
     @property
     def headline(self) -> str:
@@ -129,6 +132,7 @@ def _of_run(run: RunFolder, flags: Flags, request: Request) -> Target:
         run=run,
         stored=stored,
         chooser=dev_task(stored) if flags.checkpoints == BEST else "",
+        note=not_kept(run) if flags.checkpoints == BEST else "",
         kind=next((str(row["meta"].get("kind", "")) for row in run.example()), ""),
     )
 
@@ -145,7 +149,7 @@ def _as_trained(run: RunFolder, stored: Config, request: Request) -> Config:
         before, now = value_of(stored, key), value_of(request.config, key)
         if section == "evals":
             evals[name] = now
-        elif before != now and key not in ("save.runs", "model.threads", "reward.timeout"):
+        elif before != now and key not in FREE:
             raise UsageError(
                 f"{key} was {show(before)} in {run.path.name} and cannot be {show(now)} here: a run is measured as it "
                 "was trained, but for --evals.",
@@ -154,11 +158,13 @@ def _as_trained(run: RunFolder, stored: Config, request: Request) -> Config:
             )
     threads = request.config.model.threads or stored.model.threads
     limit = (request.config if request.given("reward.timeout") else stored).reward.timeout
+    prompts = (request.config if request.given("rollout.max_prompt_tokens") else stored).rollout.max_prompt_tokens
     return replace(
         stored,
         evals=replace(stored.evals, **evals),
         model=replace(stored.model, threads=threads),
         reward=replace(stored.reward, timeout=limit),
+        rollout=replace(stored.rollout, max_prompt_tokens=prompts),
     )
 
 
@@ -194,16 +200,3 @@ def folder_name(model: str) -> str:
         return f"eval-{names.slug(model)}"
     where = hashlib.sha256(str(Path(model).resolve()).encode()).hexdigest()[:4]
     return f"eval-{names.slug(Path(model).resolve().name)}-{where}"
-
-
-def fingerprint(folder: Path) -> str:
-    """16 hex digits over the sizes of a model's files and 64 evenly spread blocks of each: other weights differ."""
-    found = hashlib.sha256()
-    for path in sorted({path for pattern in _WEIGHTS for path in folder.glob(pattern)}):
-        size = path.stat().st_size
-        found.update(f"{path.name} {size}\n".encode())
-        with open(path, "rb") as file:
-            for block in range(_BLOCKS):
-                file.seek(max(size - _BLOCK, 0) * block // (_BLOCKS - 1))
-                found.update(file.read(_BLOCK))
-    return found.hexdigest()[:16]

@@ -62,20 +62,12 @@ def choose(config: Config, request: Request, *, kind: str = "", limited: bool = 
         UsageError: E102 an unknown task, E103 one named twice, E105 none at all.
         OneshotError: why the only task, or every one, cannot be had; any other error of a task's rows.
     """
-    now = [key for key in (SOURCE, TASKS) if request.given(key)]
-    source = config.evals.source if SOURCE in now or not now else ""
-    tasks = resolve(config.evals.tasks) if config.evals.tasks and (TASKS in now or not now) else []
-    if not source and not tasks:
-        tries = ("oneshot eval MODEL --tasks math500", "oneshot eval MODEL --data FILE.jsonl")
-        raise UsageError("oneshot eval needs problems.", code="E105", tries=tries)
+    source, tasks = _named(config, request)
     limit = config.evals.limit if limited else 0
     found: list[TaskData] = []
     absent: dict[str, OneshotError] = {}
     if source:
         found.append(of_source(config, kind, limit=limit, offline=request.offline))
-    if source and any(task.name == found[0].task.name for task in tasks):
-        name = found[0].task.name
-        raise UsageError(f"--data and --tasks both name a task {name!r}.", code="E103", tries=(f"--tasks {name}",))
     for task in tasks:
         try:
             found.append(
@@ -96,18 +88,50 @@ def choose(config: Config, request: Request, *, kind: str = "", limited: bool = 
     return Chosen(data=tuple(found), absent=absent)
 
 
+def named(config: Config, request: Request) -> tuple[list[Task], tuple[str, ...]]:
+    """(the tasks of `evals.tasks`, the names of all that are asked for), before anything is loaded or fetched.
+
+    Raises:
+        UsageError: as `choose`, for what is wrong with the names.
+    """
+    source, tasks = _named(config, request)
+    return tasks, (*((_source_name(source),) if source else ()), *(task.name for task in tasks))
+
+
+def _named(config: Config, request: Request) -> tuple[str, list[Task]]:
+    """(`evals.source`, the tasks of `evals.tasks`), as far as they are asked for."""
+    now = [key for key in (SOURCE, TASKS) if request.given(key)]
+    source = config.evals.source if SOURCE in now or not now else ""
+    tasks = resolve(config.evals.tasks) if config.evals.tasks and (TASKS in now or not now) else []
+    if not source and not tasks:
+        tries = ("oneshot eval MODEL --tasks math500", "oneshot eval MODEL --data FILE.jsonl")
+        raise UsageError("oneshot eval needs problems.", code="E105", tries=tries)
+    name = _source_name(source)
+    if source and any(task.name == name for task in tasks):
+        raise UsageError(f"--data and --tasks both name a task {name!r}.", code="E103", tries=(f"--tasks {name}",))
+    return source, tasks
+
+
+def _source_name(source: str) -> str:
+    return BUILTIN if source == BUILTIN else Path(source).stem
+
+
+def problems_of(config: Config, kind: str, *, offline: bool) -> list[Problem]:
+    """Every problem of `evals.source`, whatever the limit; none where none is configured. Errors as `load_source`."""
+    source = config.evals.source
+    if source == BUILTIN:
+        return list(builtin.dev_set(config.data.task_seed, kind))
+    return list(load_source(source, allow_empty_answer=True, offline=offline).problems) if source else []
+
+
 def of_source(config: Config, kind: str, *, limit: int, offline: bool) -> TaskData:
     """`evals.source` as a task.
 
     Raises:
         UsageError, DataError, MachineError: as `load_source`.
     """
-    evals = config.evals
-    if evals.source == BUILTIN:
-        problems, name = builtin.dev_set(config.data.task_seed, kind), BUILTIN
-    else:
-        problems = load_source(evals.source, allow_empty_answer=True, offline=offline).problems
-        name = Path(evals.source).stem
+    evals, name = config.evals, _source_name(config.evals.source)
+    problems = problems_of(config, kind, offline=offline)
     protocol = Protocol(
         max_new_tokens=evals.source_tokens,
         suffix=evals.suffix,

@@ -57,8 +57,10 @@ def _of_model(
     flags: Flags, request: Request, say: Callable[[str], None]
 ) -> tuple[dict[str, Any], list[Measured], Mapping[str, OneshotError], Target]:
     target = eval_targets.find(flags, request)
+    eval_flags.check_least(flags.least, eval_tasks.named(target.config, request)[1])  # before anything is fetched
+    if target.note:
+        say(f"note: {target.note}")
     chosen = eval_tasks.choose(target.config, request, kind=target.kind)
-    eval_flags.check_least(flags.least, chosen.names)
     given = eval_tasks.given_by(request, target.stored)
     asked = eval_tasks.ask_all(chosen, target.config, given, forced=flags.forced, say=say)
     eval_flags.check_k(flags.ks, eval_tasks.samples_of(asked))
@@ -87,7 +89,7 @@ def _tell(
         raise errors[0]
     for error in errors if done else ():
         eval_failures.beside(error)
-    answer = _object(head, done, failed, target)
+    answer = _object(head, done, failed, target, flags.ks)
     if flags.exports:
         try:
             with eval_failures.told(head["folder"]):
@@ -112,12 +114,16 @@ def _tell(
 
 
 def _object(
-    head: Mapping[str, Any], done: list[Measured], failed: Mapping[str, OneshotError], target: Target | None
+    head: Mapping[str, Any],
+    done: list[Measured],
+    failed: Mapping[str, OneshotError],
+    target: Target | None,
+    ks: tuple[int, ...],
 ) -> dict[str, Any]:
     """The object that --json prints; of one task its keys stand at top level too. No `target`: stored responses."""
     headline = target.headline if target else eval_targets.BASE
     tasks = {
-        found.name: eval_results.entry(found, headline, target.chosen(found.asked.problems) if target else None)
+        found.name: eval_results.entry(found, headline, target.chosen(found.asked.problems) if target else None, ks)
         for found in done
     }
     answer: dict[str, Any] = {"schema": SCHEMA}

@@ -23,7 +23,8 @@ from oneshot.rollout.collect import Render, graded
 from oneshot.stages import asked_alike, graders
 from oneshot.stages.asked import LENIENT, is_maths
 from oneshot.stages.eval_grading import Annotate, Graders, Raw
-from oneshot.stages.eval_sampling import SCHEMA, measure_task, recorded
+from oneshot.stages.eval_records import SCHEMA, recorded
+from oneshot.stages.eval_sampling import measure_task
 from oneshot.stages.setup import Setup, annotate
 from oneshot.types import Engine, EvalRow, Problem, Sampling, Verifier
 

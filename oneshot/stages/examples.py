@@ -7,7 +7,12 @@ from pathlib import Path
 
 from oneshot.config.schema import Config
 from oneshot.data import readers
+from oneshot.data.corruption import corrupted
 from oneshot.data.problems import load
+from oneshot.errors import DataError
+from oneshot.rewards.answers.compare import same
+from oneshot.rewards.composed import in_a_box
+from oneshot.rewards.verifier import self_check
 from oneshot.stages import graders
 from oneshot.stages.setup import curriculum_of
 from oneshot.train.curriculum.base import DEFAULT as IN_TURN
@@ -42,6 +47,7 @@ def training_problems(
         say(f"merged {merged} {rows} whose prompt and answer equal another row's; {len(problems)} remain")
     if verify is not None:
         problems = _matched(verify, problems, say)
+        problems = _corrupted(config, verify, problems, say)
     design = curriculum_of(config.data)
     design.check(len(problems), config.rollout.groups, config.optim.steps)
     if len(problems) > 1 or design.name != IN_TURN:
@@ -71,6 +77,28 @@ def _matched(verify: Verifier, problems: Sequence[Problem], say: Callable[[str],
     for caution in graders.cautions(verify, kept):
         say(caution)
     return kept
+
+
+def _corrupted(config: Config, verify: Verifier, problems: list[Problem], say: Callable[[str], None]) -> list[Problem]:
+    """The problems, some with a wrong answer where `data.corrupt` asks for it."""
+    share = config.data.corrupt
+    if not share:
+        return problems
+
+    def differs(label: str, true: str) -> bool:
+        if same(label, true).equal is not False or graders.is_users(verify):
+            return same(label, true).equal is False  # what a function wants to read is not known
+        try:
+            self_check(verify, label)
+        except DataError:
+            return False
+        states = getattr(verify, "states", in_a_box)
+        return not any(verify(response, true).correct for response in states(label))
+
+    changed, count = corrupted(problems, share, config.seed, differs=differs)
+    none = "" if count else ": so few that none is (--corrupt 0.5 corrupts one of one)"
+    say(f"answers of {count} of {len(problems)} examples corrupted (data.corrupt = {share:g}){none}")
+    return changed
 
 
 def _lines(problems: Sequence[Problem]) -> str:

@@ -89,7 +89,7 @@ def too_long(config: Config, key: str, *, prompt: int, context: int) -> UsageErr
         f"{key} = {limit} and a prompt of {prompt} token{'s' if prompt > 1 else ''} make {limit + prompt}, but "
         f"{config.model.name} was made for {context} positions.",
         code="E105",
-        tries=(f"{flag(key)} {room}",) if room > 0 else ("--model another-model", "a shorter prompt"),
+        tries=(f"{flag(key)} {room}",) if room > 0 else ("--model another-model   (one made for more positions)",),
         kept="Nothing was trained.",
     )
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from oneshot._store.evaluations import FORCED, Key
 from oneshot.rewards.forced import OPENING, needs_box
-from oneshot.stages.eval_work import EVAL_STEP, Row, Work, batch_of
+from oneshot.rollout.streams import EVAL_STEP
+from oneshot.stages.eval_work import Row, Work, batch_of
 from oneshot.stages.setup import Setup
 from oneshot.types import Sampling
 
@@ -45,8 +46,8 @@ def force(work: Work, setup: Setup, name: str, prompts: Sequence[Sequence[int]],
     def make(keys: Sequence[Key]) -> list[Row]:
         sampling = Sampling(temperature=0.0, max_new_tokens=MOST)
         streams = [(EVAL_STEP + i, s) for i, s in keys]  # greedy: not read
-        made = setup.eval_engine.generate([prompt(key) for key in keys], sampling, streams)
-        return [(i, s, c.text) for (i, s), c in zip(keys, made, strict=True)]
+        rows = [prompt(key) for key in keys]
+        return work.generate(rows, sampling, streams, lambda place, made: (*keys[place], made.text))
 
     wanted = [key for key, text in texts.items() if needs_box(text)]
     work.draw(f"{name}: forced boxes", FORCED, wanted, batch_of(setup, MOST), make)

@@ -14,6 +14,10 @@ SPREAD = 0.2
 """The measured speed is one reading on a machine that does other things too: ± a fifth."""
 SHORT_SHARE = 0.25
 """Length of the responses at the quick end where none was sampled to its end yet, as a share of the limit."""
+MAP_PROBLEMS, MAP_GROUPS = 128, 16
+"""Of the transfer map: dev problems in all, at most, and groups of samples of the example."""
+DRIFT_PROMPTS = 32
+"""Dev problems whose answers by the base drift is measured on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,11 +54,16 @@ class TimeForecast:
     """Mean response tokens that the two ends stand for."""
     observed: bool
     """The quick end's length was seen in samples; otherwise it is `SHORT_SHARE` of the limit."""
+    before: tuple[float, float] = (0.0, 0.0)
+    """Once, before step 0: the base's answers that drift is measured on, and the transfer map."""
+    mapped: bool = False
+    """Whether there is a transfer map."""
 
     @property
     def total(self) -> tuple[float, float]:
-        """All steps and evaluations; grading, saving and the start-up are left out."""
-        low, high = (self.steps * a + self.evaluations * b for a, b in zip(self.step, self.evaluation, strict=True))
+        """All steps, evaluations and what is measured before step 0; grading, saving and the start-up are left out."""
+        parts = zip(self.step, self.evaluation, self.before, strict=True)
+        low, high = (self.steps * a + self.evaluations * b + once for a, b, once in parts)
         return low, high
 
     def sentence(self) -> str:
@@ -66,6 +75,8 @@ class TimeForecast:
             f", {count} of {duration(self.evaluation[0])} to {duration(self.evaluation[1])}" if self.evaluations else ""
         )
         plural = "s" if self.steps > 1 else ""
+        if self.mapped:
+            each += f", {duration(self.before[0])} to {duration(self.before[1])} before them, mostly the transfer map"
         return (
             f"{duration(all_low)} to {duration(all_high)} in all: {self.steps} step{plural} of {low:.1f} to "
             f"{high:.1f} s ({ends} tokens){each}"
@@ -108,8 +119,12 @@ def time_forecast(
     high = _step(config, speed, prompt, float(limit), rounds)
     read = sum(responses * tokens for responses, tokens in ((held_out, evals.source_tokens), *tasks))
     readings = (2 + _between(config.optim.steps, evals.every)) if read else 0
-    quick = read * length / limit / speed.decode
-    slow = read / speed.decode
+    quick, slow = read * length / limit / speed.decode, read / speed.decode
+    if drifts := min(held_out, DRIFT_PROMPTS) * evals.drift:
+        # Forward only, of what learning takes three times as much for; at the slow end as if it were learning.
+        quick += drifts * (prompt + length / limit * evals.source_tokens) / speed.learn / 3
+        slow += drifts * (prompt + evals.source_tokens) / speed.learn
+    once = [_before(config, speed, prompt, held_out, each) for each in (length, float(limit))]
     return TimeForecast(
         step=((1 - SPREAD) * low, (1 + SPREAD) * high),
         steps=config.optim.steps,
@@ -117,6 +132,8 @@ def time_forecast(
         evaluations=readings,
         lengths=(length, limit),
         observed=mean_length is not None,
+        before=((1 - SPREAD) * once[0], (1 + SPREAD) * once[1]),
+        mapped=config.evals.transfer_map > 0 and held_out > 0,
     )
 
 
@@ -126,6 +143,17 @@ def _step(config: Config, speed: Speed, prompt: int, length: float, rounds: int 
     fit = max(1, int((config.optim.micro_tokens - prompt) / length)) if config.optim.packing else 1
     learned = responses * length + math.ceil(responses / fit) * prompt
     return rounds * responses * length / speed.decode + config.algorithm.updates * learned / speed.learn
+
+
+def _before(config: Config, speed: Speed, prompt: int, held_out: int, length: float) -> float:
+    """Seconds of what is measured once: sampling answers for drift, and sampling and learning from the map's groups."""
+    if not held_out:
+        return 0.0
+    share, samples = length / config.rollout.max_new_tokens, config.evals.transfer_map
+    answers = min(held_out, DRIFT_PROMPTS) * config.evals.drift * config.evals.source_tokens * share
+    groups = (min(held_out, MAP_PROBLEMS) + MAP_GROUPS) * (samples > 0)
+    responses = groups * samples * length
+    return (answers + responses) / speed.decode + (responses + groups * prompt) / speed.learn
 
 
 def _between(steps: int, every: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from oneshot.algos.algorithm import Algorithm
@@ -13,6 +13,7 @@ from oneshot.data.packing import pack
 from oneshot.history import History
 from oneshot.model.policy import attends_to_everything
 from oneshot.record import RunFolder
+from oneshot.rewards.controls import Pay, identity
 from oneshot.rollout.collect import Render, collect, until_they_differ
 from oneshot.stages.callbacks import Callback
 from oneshot.stages.graders import doubts
@@ -55,6 +56,10 @@ class TrainParts:
     """Called between verdicts, as engine and learner call theirs; may raise to give the running step up."""
     say: Callable[[str], None] = lambda text: None
     """Told what a person should know, in a sentence."""
+    pay: Pay = identity
+    """What each response is paid: as graded, or as a control arm has it. Verdicts stay what they are."""
+    also: Callable[[Sequence[Group]], dict[str, float]] = lambda groups: {}
+    """What is measured of a step's responses beside the usual metrics."""
 
 
 def train(parts: TrainParts) -> None:
@@ -74,7 +79,8 @@ def train(parts: TrainParts) -> None:
         learned = room.learn(step, partial(learn, parts, drawn.groups, clock))
         parts.history.observe(step, drawn.everything)  # read above, written here
         rounds = drawn.metrics() if parts.rounds else {}
-        metrics = {**rollout_metrics(drawn.groups, drawn.dropped), **rounds, **learned, **clock.metrics()}
+        seen = {**rollout_metrics(drawn.groups, drawn.dropped), **parts.also(drawn.everything)}
+        metrics = {**seen, **rounds, **learned, **clock.metrics()}
         parts.record.step(step, metrics, drawn.groups)
         if doubtful := doubts(drawn.everything):
             parts.record.event("verdicts", step=step, **doubtful)
@@ -82,11 +88,13 @@ def train(parts: TrainParts) -> None:
 
 
 def sample(parts: TrainParts, step: int, problems: Sequence[Problem], *, first: int) -> list[Group]:
-    """One scored group an occurrence; the response numbers of the step go on from `first`."""
-    return collect(
+    """One scored and paid group an occurrence; the response and group numbers of the step go on from `first`."""
+    groups = collect(
         parts.engine, problems, parts.render, parts.verify, parts.sampling, step,
         group_size=parts.group_size, version=parts.learner.version, first=first, check=parts.check,
     )  # fmt: skip
+    before = first // parts.group_size
+    return parts.pay(step, [replace(group, id=before + group.id) for group in groups])
 
 
 def learn(parts: TrainParts, groups: Sequence[Group], clock: Clock, micro_tokens: int) -> dict[str, float]:

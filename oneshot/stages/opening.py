@@ -20,6 +20,7 @@ from oneshot.model.memory import forecast, gib
 from oneshot.model.shapes import lookup
 from oneshot.model.storage import check_room, disk_forecast, size
 from oneshot.stages import forecasts, graders
+from oneshot.stages.controls import needs_success
 from oneshot.stages.forecasts import Speed, time_forecast
 from oneshot.stages.preflight import MOST_CUT, BaseRate, base_rate, check_base_rate
 from oneshot.stages.probe import Prober
@@ -60,6 +61,8 @@ class Opening:
     """`RunFolder.event`."""
     folder: Path
     """The run folder, for the room on its disk."""
+    look: Callable[[Sequence[Group]], None] = lambda groups: None
+    """Shown the base model's samples; a control arm takes from them what it pays, and may refuse."""
     yes: bool = False
     verbose: bool = False
     facts: dict[str, Any] = field(default_factory=dict)
@@ -92,7 +95,9 @@ def opening(given: Opening) -> BaseRate:
             given.event("verdicts", step=None, **doubtful)
         given.facts.update(rate.as_dict(), zero_signal=rate.zero_signal(config.rollout.group_size))
         given.note(rate.sentence(config.rollout.group_size))
-        check_base_rate(rate, allow_unsolved=config.data.allow_unsolved, yes=given.yes)
+        if needs_success(config):
+            check_base_rate(rate, allow_unsolved=config.data.allow_unsolved, yes=given.yes)
+        given.look(groups)
         learner = still_learner(setup)
         _gap(given, logprob_gap(setup, groups, learner))
         shapes = lookup(config.model.name)

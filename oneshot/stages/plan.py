@@ -24,7 +24,7 @@ from oneshot.model.memory import PROMPT_TOKENS, Forecast, check_memory, forecast
 from oneshot.model.shapes import lookup
 from oneshot.model.storage import DiskForecast, check_room, disk_forecast
 from oneshot.model.targets import saved_params
-from oneshot.stages import best, fitting, forecasts, graders, training_tasks
+from oneshot.stages import best, controls, fitting, forecasts, graders, training_tasks, transfer_map
 from oneshot.stages.display import printable
 from oneshot.stages.examples import check_file, training_problems
 from oneshot.stages.forecasts import Speed, TimeForecast, time_forecast
@@ -50,12 +50,13 @@ def arithmetic(config: Config) -> str:
 
 def inert(config: Config) -> list[str]:
     """Settings that cannot act, so that nobody tunes them."""
+    arm = controls.inert(config)
     names = inert_settings(algorithm_of(config.algorithm))
-    if not names:
-        return []
+    if not names or config.reward.control == "rft":  # which has an algorithm of its own
+        return arm
     steps = config.algorithm.updates * config.algorithm.minibatches
     why = " (one update a batch: the ratio is 1)" if steps == 1 else ""
-    return [f"cannot act here: {', '.join(f'algorithm.{name}' for name in names)}{why}"]
+    return [f"cannot act here: {', '.join(f'algorithm.{name}' for name in names)}{why}", *arm]
 
 
 def _facts(request: Request, need: Forecast | None) -> dict[str, Any]:
@@ -66,14 +67,16 @@ def _facts(request: Request, need: Forecast | None) -> dict[str, Any]:
         "origins": dict(request.origins),
         "arithmetic": arithmetic(request.config),
         "inert": inert(request.config),
+        **controls.summary(request.config),
         "memory": None if need is None else {**asdict(need), "total": need.total},
     }
 
 
 def dry_run(request: Request) -> int:
     """Print the plan; exit 0. Names are resolved and a file that is here is read, so what is wrong there is told."""
+    request = controls.applied(request)
     config = request.config
-    resolve_names(config)
+    controls.check(config, resolve_names(config).verify)
     check_file(config)
     best.check(config, request.origins)
     training_tasks.chosen(config)
@@ -85,8 +88,7 @@ def dry_run(request: Request) -> int:
         return 0
     print(format_table(Resolved(config=config, origins=dict(request.origins))))
     print()
-    print(arithmetic(config))
-    for line in inert(config):
+    for line in [*controls.said(config, request.origins), arithmetic(config), *inert(config)]:
         print(line)
     if need is None:
         print(f"memory: unknown ({config.model.name}: its shapes are neither in a local config.json nor in our table)")
@@ -102,13 +104,15 @@ def main(request: Request) -> int:
     Raises:
         MachineError: E201 the memory does not suffice, E202 the disk does not.
     """
+    request = controls.applied(request)
     config = request.config
     best.check(config, request.origins)
     names = resolve_names(config)
+    controls.check(config, names.verify)
     free = policies.gpu_memory()
     shapes = lookup(config.model.name)
     config = precision.settled(config, cuda=free is not None, training=True)
-    notes: list[str] = []
+    notes = controls.said(config, request.origins)
     tasks = training_tasks.planned(config, notes.append)
     read, longest = sum(n * limit for n, limit in tasks), max((limit for _, limit in tasks), default=0)
     config, said = fitting.decide_checkpointing(config, available=free, longest=longest)
@@ -121,6 +125,7 @@ def main(request: Request) -> int:
     problems = _problems(request, names, notes)
     kind = str(problems[0].meta.get("kind", "")) if problems else ""
     unseen = len(held_out(config, kind, offline=request.offline))
+    transfer_map.check(config, unseen)
     setup, why = _loaded(request, names, longest)
     worst, speed, prompt = None, None, 0
     if setup is not None:

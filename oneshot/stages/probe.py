@@ -13,10 +13,8 @@ from typing import Any
 from oneshot.errors import DataError
 from oneshot.measure.statistics import wilson
 from oneshot.rollout.collect import Render, collect
+from oneshot.rollout.streams import PROBE_STEP
 from oneshot.types import Completion, Engine, Group, Problem, Sampling, Verifier
-
-PROBE_STEP = 1_000_000
-"""Streams of probing and preflight lie beyond any training step, so no random number is used twice."""
 
 
 @dataclass(frozen=True, kw_only=True)

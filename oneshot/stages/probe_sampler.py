@@ -10,15 +10,14 @@ from typing import Any
 
 from oneshot.errors import Stopped
 from oneshot.rollout.collect import graded
+from oneshot.rollout.streams import POOL_STEP, SIZES
 from oneshot.stages.display import duration
 from oneshot.stages.probe import Prober
 from oneshot.stages.probe_record import CHOOSE, FRESH, MAX_ANSWER, ProbeRecord, Sample
 from oneshot.stages.signals import Abandoned, StopRequest, stop_requests
 from oneshot.types import Problem
 
-POOL_STEP = 3_000_000
-"""Streams of a pool's samples lie beyond those of training, of the demo's probing and of timed decoding."""
-MAX_PROBLEMS = 1_000_000
+MAX_PROBLEMS = SIZES["pool"] // 2
 """So that each problem has a stream step of its own."""
 STEPS = {CHOOSE: POOL_STEP, FRESH: POOL_STEP + MAX_PROBLEMS}
 BATCH = 256

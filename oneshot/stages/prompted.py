@@ -89,11 +89,12 @@ def check_fits(setup: Setup, asked: Asked, prompt: Prompt, problem: Problem, tok
         return
     with_shots = f" with {len(prompt.shots)} worked example{'s' * (len(prompt.shots) > 1)}" if prompt.shots else ""
     room = context - tokens
+    other = "--model another-model   (one made for more positions)"
     raise UsageError(
         f"the prompt {prompt.name!r} of {problem.id!r}{with_shots} has {tokens} tokens; with {limit} for the response "
         f"that is {tokens + limit}, but {setup.config.model.name} was made for {context} positions.",
         code="E105",
-        tries=(f"--evals.max-new-tokens {room}",) if room > 0 else ("a model with more positions",),
+        tries=(f"--evals.max-new-tokens {room}" if room > 0 else other,),
         kept="Nothing was measured with it.",
     )
 

@@ -1,4 +1,4 @@
-"""`oneshot recipes list|show NAME|copy NAME DEST`. Standard library only: it works before anything is installed."""
+"""`oneshot recipes list|show NAME|copy NAME DEST`, studies too. Standard library only: works before any install."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from oneshot.config.load import load
 from oneshot.config.names import closest
 from oneshot.config.request import Request
-from oneshot.config.sources import shipped_recipes
+from oneshot.config.sources import shipped_recipes, shipped_studies
 from oneshot.errors import UsageError
 
 ACTIONS = ("list", "show", "copy")
@@ -53,14 +53,17 @@ def _list() -> tuple[dict[str, object], str]:
         text = file.read_text(encoding="utf-8")
         model = load([file], {}, {}).config.model.name
         rows.append({"name": name, "model": model, "title": title(text)})
-    width = max(len(row["name"]) for row in rows)
-    lines = "\n".join(f"{row['name']:<{width}}  {row['title']}" for row in rows)
-    return {"schema": "oneshot.recipes/1", "recipes": rows}, lines
+    studies = [
+        {"name": name, "title": title(file.read_text(encoding="utf-8"))} for name, file in shipped_studies().items()
+    ]
+    width = max(len(row["name"]) for row in (*rows, *studies))
+    lines = [f"{row['name']:<{width}}  {row['title']}" for row in (*rows, *studies)]
+    return {"schema": "oneshot.recipes/1", "recipes": rows, "studies": studies}, "\n".join(lines)
 
 
 def _find(name: str) -> Traversable:
-    """A shipped recipe, by name alone: a file of the same name in this folder is not looked at."""
-    recipes = shipped_recipes()
+    """A shipped recipe or study, by name alone: a file of the same name in this folder is not looked at."""
+    recipes = {**shipped_recipes(), **shipped_studies()}
     if name not in recipes:
         near = closest(name, recipes)
         hint = f" Did you mean {near!r}?" if near else ""

@@ -22,13 +22,14 @@ from oneshot.measure.scores import accuracy
 from oneshot.record import RunFolder
 from oneshot.rollout.collect import graded
 from oneshot.stages import best, graders
+from oneshot.stages.judged import judge
 from oneshot.stages.prompted import READ_TO_RUN_ON, ReadToRunOn
+from oneshot.stages.regrade_text import text
 from oneshot.types import EvalRow, Verdict, Verifier
 
-SCHEMA = "oneshot.regrade/1"
+SCHEMA = "oneshot.regrade/2"
 EXAMPLES = 5
 """Flips shown each way, of the rollouts and of every evaluation."""
-SHOWN_STEPS = 20
 SAME = 1e-9
 """Rewards that are as close as this are equal."""
 
@@ -138,10 +139,13 @@ def differs(pairs: Sequence[tuple[float, float]]) -> bool:
 def evaluations(run: RunFolder, verify: Verifier, keys: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
     """Every recorded evaluation: accuracy then and now with intervals; behind `base` also the paired differences.
 
+    The differences then are one table, and those now another: p is adjusted over each.
+
     Compared likelihoods are passed over: no response was graded there. Responses to a prompt that is a plain text are
     read up to where they run on, as they were when they were measured.
     """
-    found, base = [], dict[str, tuple[list[EvalRow], list[EvalRow]]]()
+    found, base = list[dict[str, Any]](), dict[str, tuple[list[EvalRow], list[EvalRow]]]()
+    room: dict[str, dict[str, bool]] = {}
     for task, checkpoint in keys:
         results, old = run.read_eval(task, checkpoint)
         if _kind(results) == LOGLIKELIHOOD:
@@ -161,10 +165,15 @@ def evaluations(run: RunFolder, verify: Verifier, keys: Sequence[tuple[str, str]
         entry |= {"old": _share(old), "new": _share(new), "statuses": dict(statuses.most_common()), **flips.as_dict()}
         if checkpoint == "base":
             base[task] = (old, new)
+            floor = float(results.get("floor") or 0.0)
+            shares = {name: entry[name] for name in ("old", "new")}
+            room[task] = {name: not s["ci_low"] <= floor <= s["ci_high"] for name, s in shares.items()}
         elif task in base and old:
             pairs = zip(("old", "new"), base[task], (old, new), strict=True)
             entry["paired"] = {name: gains.paired(before, after).as_dict() for name, before, after in pairs}
         found.append(entry)
+    for name in ("old", "new"):
+        judge([(entry["paired"][name], room[entry["task"]][name]) for entry in found if "paired" in entry])
     return found
 
 
@@ -193,56 +202,3 @@ def _share(rows: Sequence[EvalRow]) -> dict[str, Any]:
     found = accuracy(by_problem(rows))
     value = found.estimate if rows else None
     return {"correct": sum(row.correct for row in rows), "value": value, "ci_low": found.low, "ci_high": found.high}
-
-
-def text(body: Mapping[str, Any]) -> str:
-    """The same for people; responses are untrusted text, so their answers are shown with repr."""
-    rolled = body["rollouts"]
-    lines = [f"graded again with {body['grader']} (the reward was {body['was'] or 'not recorded'})"]
-    if rolled["steps"]:
-        lines.append(
-            f"rollouts: {rolled['responses']:,} responses of {len(rolled['steps'])} steps; {rolled['to_right']:,} "
-            f"wrong ones become right, {rolled['to_wrong']:,} right ones wrong; {rolled['groups_changed']:,} of "
-            f"{rolled['groups']:,} groups would have had other advantages"
-        )
-        lines += _steps([row for row in rolled["steps"] if row["old"] != row["new"] or row["groups_changed"]])
-        lines += [
-            _flip(flip, "step {step}, group {group}, sample {sample}".format(**flip)) for flip in rolled["examples"]
-        ]
-    for entry in body["evals"]:
-        lines.append(f"{entry['task']}, {entry['checkpoint']}: {_interval(entry['old'])} -> {_interval(entry['new'])}")
-        if pair := entry.get("paired"):
-            lines.append(f"  against base: {_points(pair['old'])} -> {_points(pair['new'])}")
-        lines += [_flip(flip, f"problem {flip['id']!r}") for flip in entry["examples"]]
-    lines += [f"{left['task']}, {left['checkpoint']}: not graded again: {left['why']}" for left in body["left_out"]]
-    return "\n".join(lines)
-
-
-def _steps(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    shown = [
-        f"  step {row['step']}: {row['old']:.1%} -> {row['new']:.1%}, {row['groups_changed']} of {row['groups']} groups"
-        for row in rows[:SHOWN_STEPS]
-    ]
-    left = len(rows) - len(shown)
-    return [*shown, f"  ... and {left} more steps in the file"] if left else shown
-
-
-def _flip(flip: Mapping[str, Any], where: str) -> str:
-    old, new = (_quoted(flip[name]) for name in ("extracted_old", "extracted_new"))
-    return (
-        f"  now {flip['to']}: {where}: reference {_quoted(flip['reference'])}, read {old}, now {new} ({flip['status']})"
-    )
-
-
-def _quoted(value: str | None) -> str:
-    return "nothing" if value is None else repr(value[:60])
-
-
-def _interval(share: Mapping[str, Any]) -> str:
-    if share["value"] is None:
-        return "nothing"
-    return f"{share['value']:.1%} ({share['ci_low']:.1%} to {share['ci_high']:.1%})"
-
-
-def _points(pair: Mapping[str, Any]) -> str:
-    return f"{100 * pair['estimate']:+.1f} points ({100 * pair['ci_low']:+.1f} to {100 * pair['ci_high']:+.1f})"

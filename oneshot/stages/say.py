@@ -33,7 +33,7 @@ def row(name: str, pair: Mapping[str, Any]) -> str:
 
 def table(summary: Mapping[str, Any]) -> str:
     """The ladder, every kind and the overall mean as text; losses are shown like gains."""
-    head = f"{'':<16} {'n':>4}   {'base':>6}    {'trained':>7}   points   95 % interval"
+    head = f"{'':<16} {'n':>4}   {'base':>6}    {'trained':>7}   points   95 % interval      each line alone"
     lines = [head]
     lines += [row(name, pair) for name, pair in summary["ladder"].items()]
     lines += ["", *(row(name, pair) for name, pair in summary["categories"].items())]

@@ -15,7 +15,7 @@ from oneshot.errors import DataError, MachineError
 from oneshot.export.tracking import Tracking
 from oneshot.model.storage import check_room, disk_forecast
 from oneshot.record import RunFolder
-from oneshot.stages import graders, loop, training_tasks
+from oneshot.stages import drift, graders, loop, training_tasks, transfer_map
 from oneshot.stages.asked import Asked
 from oneshot.stages.callbacks import (
     Callback,
@@ -29,6 +29,8 @@ from oneshot.stages.callbacks import (
     due,
     in_order,
 )
+from oneshot.stages.control_arm import Arm
+from oneshot.stages.controls import label
 from oneshot.stages.display import Display, Eta
 from oneshot.stages.opening import Opening, opening
 from oneshot.stages.preflight import BaseRate, Health
@@ -58,6 +60,10 @@ class Session:
     verbose: bool = False
     tracking: Callback = lambda step, metrics: None
     """Sends what a step recorded to experiment trackers."""
+
+    def arm(self) -> Arm:
+        """The control arm, which is none in a normal run."""
+        return Arm(setup=self.setup, run=self.run, problems=self.problems, note=self.shown.note)
 
     def readings(self) -> Readings:
         """What is read with each checkpoint."""
@@ -105,6 +111,7 @@ def preflight(session: Session) -> BaseRate:
             note=session.shown.note,
             event=session.run.event,
             folder=session.run.path,
+            look=session.arm().look,
             yes=session.yes,
             verbose=session.verbose,
         )
@@ -122,8 +129,14 @@ def train(session: Session, rate: BaseRate | None) -> None:
     """
     run, config, shown = session.run, session.setup.config, session.shown
     attempt = run.start_attempt()
-    parts = loop.build(session.setup, session.problems, run, session.readings().best)
+    arm = session.arm()
+    parts = arm.parts(loop.build(session.setup, arm.trained_on(), run, session.readings().best))
+    if words := label(run.config()):
+        shown.note(words)  # the line before the first step's
     room_on_disk(session.setup, run, training_tasks.tokens(session.tests))
+    at_base = (session.setup, run, parts.learner)  # nothing is restored yet
+    transfer_map.measure(*at_base, session.problems, session.held_out, shown.note)
+    drifted = drift.begin(*at_base, session.held_out, shown.note)
     steps, names = config.optim.steps, session.setup.names
     reached = Reached(parts.curriculum)
 
@@ -132,7 +145,7 @@ def train(session: Session, rate: BaseRate | None) -> None:
 
     with stop_requests() as stop:
         stopping = Stopping(run, stop, save)
-        parts = _watched(session, rate, parts, reached, stopping)
+        parts = _watched(session, rate, parts, reached, stopping, drifted)
         used = {"reward": graders.described(names.verify), "evaluation": graders.described(names.eval_verify)}
         run.event("attempt", attempt=attempt, steps=steps, threads=config.model.threads, **used)
         try:
@@ -162,7 +175,12 @@ def room_on_disk(setup: Setup, run: RunFolder, read: int) -> None:
 
 
 def _watched(
-    session: Session, rate: BaseRate | None, parts: loop.TrainParts, reached: Reached, stopping: Stopping
+    session: Session,
+    rate: BaseRate | None,
+    parts: loop.TrainParts,
+    reached: Reached,
+    stopping: Stopping,
+    drifted: drift.Measure,
 ) -> loop.TrainParts:
     """The parts with everything that happens around their steps; a stop signal reaches every inner loop."""
     run, config, shown, save = session.run, session.setup.config, session.shown, stopping.save
@@ -170,6 +188,7 @@ def _watched(
 
     def evaluate(step: int) -> None:
         reads.dev(f"checkpoint-{step}")
+        drifted(step)
         if reads.best(step) == step:
             save(step)
         reads.test(f"checkpoint-{step}", stopping.stop)
@@ -188,7 +207,10 @@ def _watched(
     responses = config.rollout.groups * config.rollout.group_size
     # Outcomes of a pool come in clusters, and a curriculum may go to its hard ones: no success is then no finding.
     alone = len(session.problems) == 1
-    health = Health(rate_low=rate.interval[0] if rate and alone else 0.0, yes=session.yes)
+    # A control arm need not succeed, and what becomes of it is its finding: it is warned of, never stopped.
+    control = bool(config.reward.control)
+    low = rate.interval[0] if rate and alone and not control else 0.0
+    health = Health(rate_low=low, yes=session.yes or control)
     dropping = Dropping(run, shown, save)
     callbacks: list[Callback] = [
         reached,

@@ -12,10 +12,10 @@ from oneshot.algos.credit import less_kl, pooled
 from oneshot.algos.pairs import paired
 from oneshot.algos.penalty import KLS
 from oneshot.algos.schedule import Schedule
+from oneshot.algos.supervised import imitation
 from oneshot.algos.weighting import WEIGHTINGS
 from oneshot.config.environment import home
 from oneshot.config.schema import AlgorithmConfig, Config, DataConfig
-from oneshot.data.problems import BUILTIN, load_source
 from oneshot.data.prompts import render
 from oneshot.data.tasks import builtin
 from oneshot.model import adapters, attention, lora, precision
@@ -26,6 +26,7 @@ from oneshot.rewards.answers import numbers
 from oneshot.rollout.collect import Render
 from oneshot.rollout.native import NativeEngine
 from oneshot.stages import fitting, graders
+from oneshot.stages.eval_tasks import problems_of
 from oneshot.train.curriculum import CURRICULA, Design
 from oneshot.train.optimizer import Masters
 from oneshot.types import Problem, Verdict, Verifier
@@ -114,6 +115,8 @@ def resolve_names(config: Config) -> Names:
     algorithm, curriculum = algorithm_of(config.algorithm, steps=config.optim.steps), curriculum_of(config.data)
     if curriculum.weights != (1.0, 1.0):
         algorithm = configured(algorithm, {"credit": paired(algorithm.credit, *curriculum.weights)})
+    if config.reward.control == "rft":
+        algorithm = imitation(algorithm)
     flags = {STRICT: "--reward", grader: "--evals.grader", reward: "--reward"}
     built = {name: graders.build(name, timeout=config.reward.timeout, flag=flag) for name, flag in flags.items()}
     return Names(
@@ -212,13 +215,7 @@ def _trainable(policy: Policy, config: Config) -> Policy:
 
 def held_out(config: Config, kind: str, *, offline: bool) -> list[Problem]:
     """The problems read by the evaluations inside a run; empty when none are configured."""
-    if not config.evals.source:
-        return []
-    if config.evals.source == BUILTIN:
-        problems = builtin.dev_set(config.data.task_seed, kind)
-    else:
-        problems = load_source(config.evals.source, allow_empty_answer=True, offline=offline).problems
-    return problems[: config.evals.limit or None]
+    return problems_of(config, kind, offline=offline)[: config.evals.limit or None]
 
 
 def annotate(problem: Problem, verdict: Verdict) -> Mapping[str, Any]:

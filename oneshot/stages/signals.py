@@ -18,7 +18,7 @@ from oneshot.record import RunFolder
 
 STEP = ("step", "and saving; Ctrl-C now stops without saving")
 """What is finished after Ctrl-C, and what happens then: in training."""
-BATCH = ("batch", "with finished batches kept; Ctrl-C now drops this one")
+BATCH = ("batch", "with finished responses kept; Ctrl-C now drops the others")
 """The same of an evaluation, which has no steps."""
 INTERRUPTED = 130
 RUN_ME_AGAIN = 75

@@ -36,16 +36,17 @@ def grade(
         UsageError: E103 a k above the responses of a problem, E105 a task that is no text, E106 no such file.
         DataError: E301 a row that is none, E302 a grader that matches no reference, E305 a user's function failed.
     """
-    chosen = eval_tasks.choose(request.config, request, limited=False)
-    check_least(flags.least, chosen.names)
-    for data in chosen.data:
-        if data.task.protocol.kind == LOGLIKELIHOOD:
+    tasks, names = eval_tasks.named(request.config, request)
+    check_least(flags.least, names)
+    for named in tasks:
+        if named.protocol.kind == LOGLIKELIHOOD:
             raise UsageError(
-                f"{data.task.name} compares likelihoods that only a model has; stored responses cannot be graded so.",
+                f"{named.name} compares likelihoods that only a model has; stored responses cannot be graded so.",
                 code="E105",
-                tries=(f"--tasks {data.task.name.removesuffix('-' + LOGLIKELIHOOD)}",),
+                tries=(f"--tasks {named.name.removesuffix('-' + LOGLIKELIHOOD)}",),
             )
-    rows = eval_responses.read(flags.responses, chosen.names)
+    rows = eval_responses.read(flags.responses, names)
+    chosen = eval_tasks.choose(request.config, request, limited=False)  # only this may fetch anything
     limit = request.config.evals.limit
     given: dict[str, Given] = {}
     for data in chosen.data:

@@ -7,7 +7,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from oneshot.data.tasks.task import LOGLIKELIHOOD
 from oneshot.measure import gains
+from oneshot.measure.differences import claimed
+from oneshot.measure.multiplicity import holm
 from oneshot.measure.scores import answered
 from oneshot.types import EvalRow
 
@@ -57,18 +60,22 @@ def points(value: float) -> str:
 
 
 def headline(summary: Mapping[str, Any], kind: str = "") -> str:
-    """One sentence; gains and losses in the same words, and never more than "learned this kind of problem".
+    """Two sentences; gains and losses in the same words, and never more than "learned this kind of problem".
+
+    Each says something only where its interval and p, adjusted by Holm for the two of them, agree.
 
     Without `kind` (problems of a file) it speaks of the held-out problems, and of an overall mean if there are kinds.
     """
     own, overall = summary["paired"], summary["overall"]
     if not kind:
         return _held_out(own, overall if len(summary["categories"]) > 1 else None)
+    adjusted = holm([own["p_value"], overall["p_value"]])  # the sentence makes two claims
+    on_own, on_all = (claimed(each["badge"], p) for each, p in zip((own, overall), adjusted, strict=True))
     verb = {
         "supported": f"learned this kind of problem ({kind})",
         "harmed": f"got worse at this kind of problem ({kind})",
-    }.get(own["badge"], f"shows no reliable change on this kind of problem ({kind})")
-    words = {"supported": "better", "harmed": "worse"}.get(overall["badge"], "not reliably changed")
+    }.get(on_own, f"shows no reliable change on this kind of problem ({kind})")
+    words = {"supported": "better", "harmed": "worse"}.get(on_all, "not reliably changed")
     return (
         f"In this run the model {verb}: {own['base']:.1%} to {own['trained']:.1%} on {own['n']} held-out problems, "
         f"paired difference {points(own['estimate'])} points, 95 % interval {points(own['ci_low'])} to "
@@ -92,8 +99,17 @@ def _held_out(own: Mapping[str, Any], overall: Mapping[str, Any] | None) -> str:
     return f"{text} Every category weighing the same, the difference is {mean}."
 
 
-def limits(summary: Mapping[str, Any], *, last_step: int, read_during: bool = False) -> list[str]:
-    """What this result does not show, in sentences; `read_during`: the problems were also read during training."""
+def limits(
+    summary: Mapping[str, Any], *, last_step: int, read_during: bool = False, tasks: Mapping[str, Any] | None = None
+) -> list[str]:
+    """What this result does not show, in sentences.
+
+    Args:
+        summary: of `summarise`.
+        last_step: of the model that was measured.
+        read_during: whether the problems were also read during training.
+        tasks: the test tasks, as `training_tasks.summary` has them, each with its `protocol`.
+    """
     own = summary["paired"]
     measured = f"The model measured is the last one (step {last_step})"
     if read_during:
@@ -104,8 +120,24 @@ def limits(summary: Mapping[str, Any], *, last_step: int, read_during: bool = Fa
         "One run: the intervals cover the choice of problems, not another training seed.",
         f"One problem of the {own['n']} is {100 / own['n']:.1f} points; no claim about reasoning is made.",
         measured,
-        "Base and trained were read greedily with the same prompt, limit, grader and number format (dtype).",
+        "Base and trained read these problems greedily, once each, with the same prompt, limit, grader and number "
+        "format (dtype).",
+        *([f"The test tasks were read in this way: {_protocols(tasks)}."] if tasks else []),
     ]
+
+
+def _protocols(tasks: Mapping[str, Any]) -> str:
+    """`math500 greedily; aime24 with 8 responses each at temperature 0.6`."""
+    return "; ".join(f"{name} {_protocol(task['protocol'])}" for name, task in tasks.items())
+
+
+def _protocol(how: Mapping[str, Any]) -> str:
+    if how["kind"] == LOGLIKELIHOOD:
+        return "by likelihoods"
+    if not how["temperature"]:
+        return "greedily"
+    each = "1 response" if how["samples"] == 1 else f"{how['samples']} responses"
+    return f"with {each} each at temperature {how['temperature']:g}"
 
 
 def peak_memory_gib() -> float:

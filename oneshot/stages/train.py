@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -10,8 +11,9 @@ from oneshot.config.load import to_dict
 from oneshot.config.request import Request
 from oneshot.errors import UsageError
 from oneshot.export import tracking
+from oneshot.record import RunFolder
 from oneshot.report import page
-from oneshot.stages import best, demo, graders, resume, say, training_tasks
+from oneshot.stages import best, controls, demo, graders, resume, say, training_tasks, transfer_map
 from oneshot.stages.beginning import begin
 from oneshot.stages.display import Display, display
 from oneshot.stages.endings import failing
@@ -24,24 +26,26 @@ from oneshot.stages.setup import check_answers, held_out, load_setup, resolve_na
 from oneshot.stages.summary import headline, limits, peak_memory_gib, summarise
 
 
-def main(request: Request) -> int:
-    """Train on one example; prints the run folder, with --json one object with the summary."""
+def main(request: Request, begun_as: Callable[[RunFolder], None] = lambda run: None) -> int:
+    """Train on one example; prints the run folder, with --json one object with the summary.
+
+    `begun_as` is told of a new run folder before anything is measured: a study records what the run is a part of.
+    """
     if request.dry_run:
         return dry_run(request)
-    run = resume.resumed(request) if "resume" in request.verb_flags else None
-    config = request.config if run is None else resume.config_of(run, request)
-    if config.optim.steps < 1:
-        raise UsageError("optim.steps = 0: a run trains for at least one step.", tries=("--steps 1",))
-    best.check(config, request.origins)
+    run, request = _asked(request)
+    config = request.config
     names = resolve_names(config)
+    controls.check(config, names.verify)
     tracking.check(config.save.track)
-    shown: Display = display(quiet=request.quiet or request.json, plain=plain())
+    shown = _display(request)
     warnings: list[str] = []
     if run:
         warnings += check_answers(names, problems := resume.examples(run))
     else:
         problems = training_problems(config, names.verify, offline=request.offline, say=shown.note)
     unseen = held_out(config, str(problems[0].meta.get("kind", "")), offline=request.offline)
+    transfer_map.check(config, len(unseen))
     warnings += graders.check_references(names.eval_verify, unseen)
     tests = training_tasks.load(config, offline=request.offline, say=warnings.append)
     for note in (*graders.notes(names.verify, names.eval_verify), *warnings):
@@ -52,7 +56,8 @@ def main(request: Request) -> int:
     phases.end("model")
     rate = resume.recorded_rate(run) if run else None
     begun, known = run is not None, run is not None and bool(run.checkpoints())
-    run = run or new_run(setup, problems, request.argv)
+    if run is None:
+        begun_as(run := new_run(setup, problems, request.argv))
     shown = Logged(shown, run)
     session = Session(
         setup=setup, run=run, problems=problems, held_out=unseen, task=best.dev_task(config), shown=shown, tests=tests,
@@ -62,9 +67,7 @@ def main(request: Request) -> int:
         setup = begin(setup, problems, run, shown.note)
         session = replace(session, setup=setup, tracking=track)
         if begun:
-            for note in resume.rounding(run.config(), to_dict(setup.config)):
-                shown.note(note)
-            run.write_json("config.json", to_dict(setup.config))
+            _go_on(session)
         shown.note(f"run folder {run.path}")
         rate = rate if known else preflight(session)
         phases.end("preflight")
@@ -78,12 +81,46 @@ def main(request: Request) -> int:
             track.close(summary)
             demo.tell(request, run, summary)
             return 0
-        summary = _summary(session, rate, phases)
-        run.write_json("summary.json", summary)
-        run.write_status(state="done")
-        page.write(run)
+        summary = _finish(session, rate, phases)
         track.close(summary)
     return _tell(request, session, summary)
+
+
+def _asked(request: Request) -> tuple[RunFolder | None, Request]:
+    """The run that goes on, None for a new one, and the request with the configuration that the run has."""
+    run = resume.resumed(request) if "resume" in request.verb_flags else None
+    # A run records what its control arm made of its settings, so one that goes on has it already.
+    request = replace(request, config=resume.config_of(run, request)) if run else controls.applied(request)
+    if request.config.optim.steps < 1:
+        raise UsageError("optim.steps = 0: a run trains for at least one step.", tries=("--steps 1",))
+    best.check(request.config, request.origins)
+    return run, request
+
+
+def _display(request: Request) -> Display:
+    """Where the run speaks; the first thing said is what sets it apart from a normal one."""
+    arm = controls.label(to_dict(request.config))
+    shown = display(quiet=request.quiet or request.json, plain=plain(), label=arm)
+    for note in controls.said(request.config, request.origins):
+        shown.note(note)
+    return shown
+
+
+def _go_on(session: Session) -> None:
+    """Record the settings that a resumed run has now, and say which of them cost the last bits."""
+    config = to_dict(session.setup.config)
+    for note in resume.rounding(session.run.config(), config):
+        session.shown.note(note)
+    session.run.write_json("config.json", config)
+
+
+def _finish(session: Session, rate: BaseRate | None, phases: Phases) -> dict[str, Any]:
+    """The summary, the state and the page of a run that came to its end."""
+    summary = _summary(session, rate, phases)
+    session.run.write_json("summary.json", summary)
+    session.run.write_status(state="done")
+    page.write(session.run)
+    return summary
 
 
 def _tell(request: Request, session: Session, summary: dict[str, Any]) -> int:
@@ -122,7 +159,9 @@ def _summary(session: Session, rate: BaseRate | None, phases: Phases) -> dict[st
         compared = summarise(run.read_eval(session.task, "base")[1], trained)
         summary |= compared
         summary["headline"] = headline(compared)
-        summary["limits"] = limits(compared, last_step=steps, read_during=config.evals.every > 0)
+        summary["limits"] = limits(
+            compared, last_step=steps, read_during=config.evals.every > 0, tasks=summary.get("tasks")
+        )
     else:
         first, last = summary["training"]["first"], summary["training"]["last"]
         lacks = "there is no dev set" if session.tests else "nothing held out was measured"
@@ -132,4 +171,6 @@ def _summary(session: Session, rate: BaseRate | None, phases: Phases) -> dict[st
             if session.tests
             else ["No held-out problems were given, so nothing is known beyond the example itself."]
         )
-    return summary
+    summary["headline"] = controls.marked(config, summary["headline"])
+    summary["limits"] = [*controls.limits(config), *summary["limits"]]
+    return summary | controls.summary(config)

@@ -19,8 +19,12 @@ from oneshot.measure import gains
 from oneshot.record import RunFolder
 from oneshot.stages import best, graders
 from oneshot.stages.asked import Asked, ask
-from oneshot.stages.eval_sampling import recorded
+from oneshot.stages.compare_match import unlike
+from oneshot.stages.eval_claims import room
+from oneshot.stages.eval_claims import said as claim_said
+from oneshot.stages.eval_records import recorded
 from oneshot.stages.eval_work import prompts_of
+from oneshot.stages.judged import judge
 from oneshot.stages.setup import Setup
 
 Say = Callable[[str], None]
@@ -138,9 +142,12 @@ def told(run: RunFolder, folder: str, checkpoint: str, *, name: str = "") -> str
 def summary(run: RunFolder, tasks: Sequence[Asked], dev: str) -> dict[str, Any]:
     """The `tasks` entry of summary.json: for each task base, last, best on dev, and the difference last - base.
 
-    `best_on_test` is there where at least `best.LEAST` checkpoints were read, with its correction.
+    The differences are one table: what each may claim is adjusted for all (`judged.judge`). `best_on_test` is there
+    where at least `best.LEAST` checkpoints were read, all alike, with its correction.
     """
-    return {asked.task.name: _of_task(run, asked, best.best_step(run, dev) if dev else None) for asked in tasks}
+    found = {asked.task.name: _of_task(run, asked, best.best_step(run, dev) if dev else None) for asked in tasks}
+    judge([(told["paired"], told.pop("room")) for told in found.values()])
+    return found
 
 
 def _of_task(run: RunFolder, asked: Asked, on_dev: int | None) -> dict[str, Any]:
@@ -156,8 +163,15 @@ def _of_task(run: RunFolder, asked: Asked, on_dev: int | None) -> dict[str, Any]
         "last": {"step": steps[-1], **_values(run, asked.name, f"checkpoint-{steps[-1]}")},
         "best_on_dev": {"step": on_dev, **_values(run, asked.name, f"checkpoint-{on_dev}")} if on_dev in rows else None,
         "paired": gains.paired(base, rows[steps[-1]]).as_dict(),
-        "best_on_test": best.best_on_test(rows),
+        "room": room(*(best.results(run, asked.name, name) for name in ("base", f"checkpoint-{steps[-1]}"))),
+        "best_on_test": best.best_on_test(rows) if _alike(run, asked.name, steps) else None,
     }
+
+
+def _alike(run: RunFolder, task: str, steps: Sequence[int]) -> bool:
+    """Whether all checkpoints were read alike: a run may have gone on where weights have another dtype."""
+    each = [best.results(run, task, f"checkpoint-{step}") for step in steps]
+    return not any(unlike(each[0], other) for other in each[1:])
 
 
 def _values(run: RunFolder, task: str, checkpoint: str) -> dict[str, Any]:
@@ -174,7 +188,7 @@ def lines(found: Mapping[str, Mapping[str, Any]]) -> list[str]:
         said.append(
             f"{name}: base {base['value']:.1%}, last {last['value']:.1%} (step {last['step']}){chosen}; "
             f"last - base {100 * pair['estimate']:+.1f} points, 95 % interval {100 * pair['ci_low']:+.1f} to "
-            f"{100 * pair['ci_high']:+.1f}, {base['n']} problems"
+            f"{100 * pair['ci_high']:+.1f}, {base['n']} problems; {claim_said(pair)}"
         )
         if task["best_on_test"]:
             said.append(f"  {best.sentence(task['best_on_test'])}")

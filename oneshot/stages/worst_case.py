@@ -23,14 +23,13 @@ from oneshot.model.logprobs import Head, logprob_and_entropy
 from oneshot.model.machine import available_memory
 from oneshot.model.memory import ROWS, Forecast, gib, ways_out
 from oneshot.model.plain import plain_head
+from oneshot.rollout.streams import DECODE_STEP
 from oneshot.stages.forecasts import Speed
 from oneshot.stages.room import out_of_memory
 from oneshot.stages.setup import Setup
 from oneshot.train.learner import AdamWSettings, Learner
 from oneshot.types import Completion, Group, Problem, Sampling
 
-DECODE_STEP = 2_000_000
-"""Stream of the timed decoding, beyond those of training and probing."""
 DECODE_TOKENS = 32
 """Tokens a row that decoding is timed on, at most."""
 

@@ -78,12 +78,15 @@ def test_the_best_is_saved_when_it_comes_and_stays(train: OneShot, held: Path) -
     assert weights(run, 2) == weights(every, 2)
 
 
-def test_without_it_only_the_last_ones_stay(train: OneShot, held: Path) -> None:
+def test_without_it_only_the_last_ones_stay(train: OneShot, oneshot: OneShot, held: Path) -> None:
     run = train("--steps", "6", *EVERY, "--evals.source", held, "--save.best", "false", "--save.every", "3").run
     assert (saves(run), run.checkpoints()) == ([3, 6], [6])
     assert run.summary()["best_on_dev"] == {"step": 2, "value": 0.75, "kept": False}
     assert best.best_checkpoint(run) == 6
     assert best.not_kept(run).startswith("checkpoint-2 was better on held (75.0%, checkpoint-6 50.0%)")
+    told = oneshot("eval", run.path, "--checkpoints", "best")
+    assert "note: checkpoint-2 was better on held (75.0%, checkpoint-6 50.0%), but was not kept" in told.err
+    assert "was better" not in oneshot("eval", run.path, "--checkpoints", "last").err
 
 
 def test_nothing_is_chosen_without_steps_between_readings(train: OneShot, held: Path) -> None:

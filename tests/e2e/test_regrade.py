@@ -31,7 +31,7 @@ def test_the_same_grader_changes_nothing(run: RunFolder, oneshot: OneShot) -> No
     told = oneshot("regrade", "latest", "--grader", "number", "--json")
     assert told.code == 0, told.err
     found = told.json
-    assert (found["schema"], found["grader"], found["was"]) == ("oneshot.regrade/1", "number", "number")
+    assert (found["schema"], found["grader"], found["was"]) == ("oneshot.regrade/2", "number", "number")
     rolled = found["rollouts"]
     assert (rolled["responses"], rolled["groups"], len(rolled["steps"])) == (16, 4, 2)
     assert (rolled["to_right"], rolled["to_wrong"], rolled["groups_changed"], rolled["examples"]) == (0, 0, 0, [])

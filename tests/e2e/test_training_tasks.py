@@ -11,6 +11,7 @@ import pytest
 
 from oneshot._store.evaluations import PartialEval
 from oneshot.record import RunFolder
+from oneshot.stages import eval_work
 from tests.e2e.conftest import OneShot, one_in, write_pool
 from tests.e2e.stopping import SAME, recorded, resume, weights
 
@@ -46,7 +47,7 @@ def outcomes(run: RunFolder) -> dict[tuple[str, str], Any]:
 
 
 def at_batch(patch: pytest.MonkeyPatch, checkpoint: str, number: int, act: Any) -> None:
-    """Do something after a batch of an evaluation is on disk."""
+    """Do something after some responses of an evaluation are on disk, for the n-th time."""
     append, seen = PartialEval.append, [0]
 
     def appended(partial: PartialEval, *args: Any) -> None:
@@ -81,6 +82,14 @@ def test_they_are_read_before_between_and_after_and_change_nothing(
     value = run.read_eval(name, "checkpoint-4")[0]["value"]
     assert f"\nunseen, checkpoint-4: {value:.1%} of 40 problems (95 % interval " in told.err
     assert f"\nunseen: base {task['base']['value']:.1%}, last {value:.1%} (step 4), best on dev " in told.err
+    assert (task["paired"]["claims"], task["paired"]["claim"] in told.err, "badge" in task["paired"]) == (
+        1,
+        True,
+        False,
+    )
+    assert run.summary()["limits"][-1] == (
+        "The test tasks were read in this way: unseen with 4 responses each at temperature 1."
+    )
     assert "split-half" not in told.err  # two checkpoints are too few to speak of the best on test
 
 
@@ -114,7 +123,7 @@ def test_compared_likelihoods_are_read_too(train: OneShot, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("checkpoint", ["base", "checkpoint-2", "checkpoint-3"])
-def test_a_kill_in_the_middle_of_one_costs_a_batch(
+def test_a_kill_in_the_middle_of_one_costs_what_is_not_written(
     train: OneShot, oneshot: OneShot, tasks: Path, held: Path, graded: Any, monkeypatch: pytest.MonkeyPatch,
     checkpoint: str,
 ) -> None:  # fmt: skip
@@ -122,6 +131,7 @@ def test_a_kill_in_the_middle_of_one_costs_a_batch(
     words = ("--steps", "3", *SAME, "--evals.tasks", tasks, "--evals.source", held, "--evals.every", "2", *MANY)
     whole = train(*words).run
     with monkeypatch.context() as patch:
+        patch.setattr(eval_work, "WITHIN", 0.0)
         at_batch(patch, checkpoint, 2, kill)
         with pytest.raises(Killed):
             train(*words)
@@ -134,7 +144,7 @@ def test_a_kill_in_the_middle_of_one_costs_a_batch(
     assert weights(run, 3) == weights(whole, 3)
     name = run.summary()["tasks"]["unseen"]["folder"]
     assert run.summary()["tasks"] == whole.summary()["tasks"]
-    assert run.read_eval(name, checkpoint)[0]["protocol"]["reused"] == 128
+    assert run.read_eval(name, checkpoint)[0]["protocol"]["reused"] == 2
     assert not list(run.path.glob("evals/*/*/partial.jsonl"))
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from importlib import import_module
@@ -15,6 +12,7 @@ import numpy as np
 import pytest
 
 from oneshot.measure.statistics import wilson
+from tests.unit.benchmarks.scripts import result_of, smoke
 
 OWN = ("coverage", "difficulties", "sides")
 
@@ -74,18 +72,8 @@ def test_goals(coverage: ModuleType) -> None:
 
 
 def test_a_run_in_tiny_sizes(root: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "benchmarks/coverage.py", "--smoke"],
-        cwd=root,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=300,
-    )
-    *table, last = done.stdout.splitlines()
-    result = json.loads(last)
-    assert (result["benchmark"], result["smoke"]) == ("coverage", True)
+    *table, last = smoke(root, "coverage")
+    result = result_of([last], "coverage")
     suites = sum(row["interval"].startswith("mean of a suite") for row in result["rows"])
     assert suites == 2 and len(table) == 2 + suites + (len(result["rows"]) - suites) / 2
     for row in result["rows"]:

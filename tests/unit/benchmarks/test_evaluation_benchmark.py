@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from importlib import import_module
@@ -17,6 +14,7 @@ import torch
 
 from tests import tiny
 from tests.parts import tiny_policy
+from tests.unit.benchmarks.scripts import result_of, smoke
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +68,7 @@ def test_the_gap_is_that_of_the_place_where_they_part(bench: ModuleType) -> None
     policy = tiny_policy()
     with torch.inference_mode():
         best = policy.model(torch.tensor([[9, 33, 8]])).logits[0, -1].topk(2).values
-    (found,) = bench.gaps(policy, [[9, 33, 8]])
+    found = bench.gap(policy, [9, 33, 8])
     assert found == pytest.approx(float(best[0] - best[1]), abs=1e-6)
     assert found > 0
 
@@ -87,19 +85,9 @@ def test_the_loop_answers_as_the_sampler_does(bench: ModuleType, ordered: bool) 
 
 @pytest.mark.slow
 def test_a_run_in_tiny_sizes(root: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "benchmarks/evaluation.py", "--smoke", "--threads", "1"],
-        cwd=root,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=600,
-    )
-    assert done.returncode == 0, done.stderr
-    *lines, last = done.stdout.splitlines()
-    result = json.loads(last)
-    assert (result["benchmark"], result["smoke"], result["prompts"], result["threads"]) == ("evaluation", True, 24, 1)
+    *lines, last = smoke(root, "evaluation", "--threads", "1")
+    result = result_of([last], "evaluation")
+    assert (result["prompts"], result["threads"]) == (24, 1)
     assert [(row["batch"], row["ordered"]) for row in result["tried"]] == [(4, False), (8, False), (4, True), (8, True)]
     assert result["best"]["rate"] == max(row["rate"] for row in result["tried"])
     assert result["ratios"] == [pytest.approx(result["ours"]["rate"] / result["generate"]["rate"])]

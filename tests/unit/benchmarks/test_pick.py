@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from importlib import import_module
@@ -15,6 +13,7 @@ from typing import Any
 import pytest
 
 from oneshot.data.tasks import builtin
+from tests.unit.benchmarks.scripts import smoke
 
 NAMES = ["base", "pick", *(f"random {i}" for i in range(1, 6)), *(f"mixed {i}" for i in range(1, 6))]
 
@@ -30,17 +29,7 @@ def pick_table(root: Path) -> Iterator[ModuleType]:
 
 
 def run(root: Path, results: Path) -> list[str]:
-    done = subprocess.run(
-        [sys.executable, "benchmarks/pick.py", "--smoke", "--results", str(results)],
-        cwd=root,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()
+    return smoke(root, "pick", "--results", str(results))
 
 
 def lines_of(results: Path) -> list[dict[str, Any]]:

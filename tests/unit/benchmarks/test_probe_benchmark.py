@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from importlib import import_module
@@ -13,6 +10,8 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+
+from tests.unit.benchmarks.scripts import result_of, smoke
 
 
 @pytest.fixture(scope="module")
@@ -64,18 +63,8 @@ def test_pools_are_seeded_and_of_two_kinds(probe: ModuleType) -> None:
 
 
 def test_a_run_in_tiny_sizes(root: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "benchmarks/probe.py", "--smoke"],
-        cwd=root,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=300,
-    )
-    *table, last = done.stdout.splitlines()
-    result = json.loads(last)
-    assert (result["benchmark"], result["smoke"]) == ("probe", True)
+    *table, last = smoke(root, "probe")
+    result = result_of([last], "probe")
     assert len(table) == 2 + len(result["rows"]) == 14
     shipped = [row for row in result["rows"] if row["rule"] == "shipped"]
     assert len(shipped) == 2

@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.unit.benchmarks.scripts import result_of, smoke
+
 pytestmark = pytest.mark.slow
 
 
 def run(root: Path, name: str, *flags: str) -> tuple[dict[str, Any], list[str]]:
-    done = subprocess.run(
-        [sys.executable, f"benchmarks/{name}.py", "--smoke", "--threads", "1", *flags],
-        cwd=root,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
-    result = json.loads(lines[-1])
-    assert result["benchmark"] == name
-    assert result["smoke"] is True
+    lines = smoke(root, name, "--threads", "1", *flags)
+    result = result_of(lines, name)
     assert result["machine"]["cores"] >= 1
     return result, lines
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from oneshot.cli.main import main
+from oneshot.config.sources import shipped_studies
 
 PAPER = "paper/qwen2.5-math-1.5b-pi1"
 
@@ -26,7 +27,7 @@ MODELS = {
 def test_list(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["recipes", "list"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == list(MODELS)
+    assert [line.split()[0] for line in lines] == [*MODELS, *shipped_studies()]
     assert "arXiv:2504.20571" in lines[1]
 
 
@@ -35,6 +36,7 @@ def test_list_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     told = json.loads(capsys.readouterr().out)
     assert told["schema"] == "oneshot.recipes/1"
     assert {row["name"]: row["model"] for row in told["recipes"]} == MODELS
+    assert [row["name"] for row in told["studies"]] == list(shipped_studies())
 
 
 def test_show_and_copy_give_the_same_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -46,6 +48,11 @@ def test_show_and_copy_give_the_same_text(tmp_path: Path, capsys: pytest.Capture
     assert main(["recipes", "show", PAPER, "--json"]) == 0
     capsys_out = capsys.readouterr().out.splitlines()[-1]
     assert json.loads(capsys_out)["text"] == shown
+
+
+def test_a_study_is_copied_to_be_changed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["recipes", "copy", "paper/studies/temperature-cpu", str(tmp_path)]) == 0
+    assert "rollout.temperature" in (tmp_path / "temperature-cpu.toml").read_text(encoding="utf-8")
 
 
 def test_a_copy_replaces_nothing_unless_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ HOSTILE = (
     "<script>document.documentElement.setAttribute('data-pwned','1')</script></script></style></pre>"
     "<img src=x onerror=\"document.documentElement.setAttribute('data-pwned','2')\">"
     "\" onload=\"document.documentElement.setAttribute('data-pwned','3')\" x=\""
+    "$\\text{<img src=x onerror=\"document.documentElement.setAttribute('data-pwned','4')\">}$ "
+    "$\\href{javascript:document.documentElement.setAttribute('data-pwned','5')}{x^2}$ "
     "<iframe src=https://evil.example/></iframe>&lt;b&gt; {{ 7 * 7 }} {% raw %} "
     "\x1b[31mred\x1b]0;title\x07 \u202eesrever\u2066 \u200b\ud800 \x9b \r"
 )
@@ -68,6 +71,9 @@ def evaluation(share_own: float, share_other: float, salt: int, text: str, own: 
             rungs = ["own_kind", "new_wording" if i % 2 else "same_wording"] if kind == OWN else ["other_kinds"]
             cut = not right and (i + salt) % (4 if salt == 1 else 9) == 0
             rows.append(row(kind, i, right, text=text, rungs=rungs, cut=cut))
+    if text:  # a category can be named by whoever wrote the file
+        named = [row(OWN, 950 + i, i > 0, text=text, rungs=["other_kinds"], cut=False) for i in range(3)]
+        rows += [replace(each, category=text, extracted=text) for each in named]
     rows += [row(OWN, 900 + i, i > 4, text=text, rungs=["paraphrase"], cut=False) for i in range(14)]
     return rows
 
@@ -78,7 +84,7 @@ def groups(step: int, text: str) -> list[Group]:
     made = []
     for i in range(8):
         right = solved(i, min(1.0, 0.1 + step / 12), step)
-        verdict = Verdict(correct=right, extracted="42" if right else None, method="number")
+        verdict = Verdict(correct=right, extracted=f"42{text}" if right else None, method="number", message=text)
         words = f"Each pack has 6. {text} So the answer is {42 if right else 13}."
         done = Completion(tokens=(1, 2, 3), logprobs=(-0.5, -0.1, -0.2), text=words, finished=i % 5 > 0)
         made.append(done.scored(verdict))
@@ -133,23 +139,34 @@ def summary(run: RunFolder, text: str) -> dict[str, Any]:
     }
 
 
-def make_run(root: Path, *, text: str = "", with_summary: bool = True, steps: int = 12) -> RunFolder:
-    """A finished run. `text` is put wherever a model or a file could put it."""
-    run = RunFolder.create(root, OWN, CONFIG, ["/x/bin/oneshot", "demo", "--seed", "0", *([text] if text else [])])
+def make_run(
+    root: Path,
+    *,
+    text: str = "",
+    with_summary: bool = True,
+    steps: int = 12,
+    control: str = "",
+    own: int = 120,
+    other: int = 15,
+) -> RunFolder:
+    """A finished run. `text` is put wherever a model or a file could put it; `own`, `other`: test problems a kind."""
+    config = CONFIG | ({"reward": {"control": control}} if control else {})
+    run = RunFolder.create(root, OWN, config, ["/x/bin/oneshot", "demo", "--seed", "0", *([text] if text else [])])
     run.start_attempt()
     example = Problem(id="example", prompt=f"There are 6 shells. {text}", answer="42", category=OWN)
     run.write_example([example], {"base_rate": {"value": 0.1875, "ci_low": 0.089, "ci_high": 0.353, "n": 32}})
     for step in range(steps):
         run.step(step, metrics(step), groups(step, text))
     run.event("saved", checkpoint=f"checkpoint-{steps}", note=text)
-    for name, own, other, salt in (
+    run.event("health", step=0, finding=text or "nothing")
+    for name, mine, rest, salt in (
         ("base", 0.2, 0.3, 1),
         ("checkpoint-4", 0.4, 0.33, 2),
         ("checkpoint-12", 0.6, 0.26, 3),
     ):
-        run.write_eval("builtin-dev", name, {}, evaluation(own, other, salt, text, 16, 4))
-    run.write_eval("builtin-test", "base", {}, evaluation(0.2, 0.3, 1, text, 120, 15))
-    run.write_eval("builtin-test", "checkpoint-12", {}, evaluation(0.57, 0.22, 3, text, 120, 15))
+        run.write_eval("builtin-dev", name, {}, evaluation(mine, rest, salt, text, 16, 4))
+    run.write_eval("builtin-test", "base", {}, evaluation(0.2, 0.3, 1, text, own, other))
+    run.write_eval("builtin-test", "checkpoint-12", {}, evaluation(0.57, 0.22, 3, text, own, other))
     if with_summary:
         run.write_json("summary.json", summary(run, text))
     run.write_status(state="done", step=steps, steps=steps)

@@ -1,6 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
+from oneshot.record import RunFolder
 from oneshot.report import samples
+from oneshot.report.gather import gather
 from tests.unit.report.runs import eval_row
 
 
@@ -24,7 +29,21 @@ def test_choice_of_responses_by_hand() -> None:
     assert samples.choose([], 24) == []
 
 
-def test_training_responses_are_spread_over_the_step() -> None:
-    rows = [{"sample": i} for i in range(32)]
-    assert [row["sample"] for row in samples.training_samples(rows, 6)] == [0, 5, 10, 16, 21, 26]
-    assert samples.training_samples(rows[:3], 6) == rows[:3]
+def test_long_pairs_are_those_cut_or_in_the_longest_tenth(tmp_path: Path) -> None:
+    run = RunFolder.create(tmp_path, "x", {}, [])
+    rows = [replace(eval_row(str(i), True, "b"), tokens=i + 1) for i in range(20)]
+    run.write_eval("t", "base", {}, rows)
+    run.write_eval("t", "checkpoint-2", {}, [replace(row, cut=row.id == "3") for row in rows])
+    found = samples.pairs(gather(run))
+    assert [pair.base.id for pair in found if pair.long] == ["3", "19"]  # 40 lengths: index 36 is 19, above it 20 alone
+
+
+def test_flips_link_to_the_responses_that_are_shown(tmp_path: Path) -> None:
+    run = RunFolder.create(tmp_path, "x", {}, [])
+    run.write_eval("t", "base", {}, [eval_row(str(i), i == 9, "b") for i in range(10)])
+    run.write_eval("t", "checkpoint-2", {}, [eval_row(str(i), i in (2, 5), "b") for i in range(10)])
+    facts = gather(run)
+    shown = [pair for pair in samples.pairs(facts) if pair.base.id in "59"]
+    gained, lost = samples.flipped(facts, shown)
+    assert (gained.name, gained.count, list(gained.listed)) == ("gained", 2, [("5", 0), ("2", None)])
+    assert (lost.name, lost.count, list(lost.listed)) == ("lost", 1, [("9", 1)])

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from oneshot.rewards.functions import build_verifier
-from oneshot.stages.probe import PROBE_STEP, Prober
+from oneshot.rollout.streams import PROBE_STEP
+from oneshot.stages.probe import Prober
 from oneshot.types import Completion, EvalRow, Problem, Sampling
 
 RIGHT, WRONG = "7", "8"

@@ -66,11 +66,14 @@ def test_what_comes_later_does_not_count(run: RunFolder) -> None:
 
 
 def test_best_among_those_that_are_kept(run: RunFolder) -> None:
-    keep(run, 10, 30, 100)
-    assert best.best_checkpoint(run) == 30
+    keep(run, 10, 100)
+    assert best.best_checkpoint(run) == 10
     assert best.not_kept(run) == (
-        "checkpoint-20 was better on held (50.0%, checkpoint-30 50.0%), but was not kept (save.best = false)"
+        "checkpoint-20 was better on held (50.0%, checkpoint-10 25.0%), but was not kept (save.best = false)"
     )
+    keep(run, 30)
+    assert best.best_checkpoint(run) == 30
+    assert best.not_kept(run) == "", "it is as good"
     keep(run, 20)
     assert best.best_checkpoint(run) == 20
     assert best.not_kept(run) == ""

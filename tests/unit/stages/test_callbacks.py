@@ -100,7 +100,7 @@ def test_what_is_said_is_of_what_is_stopped(capfd: pytest.CaptureFixture[str]) -
     assert capfd.readouterr().err == "\nstopping after this step and saving; Ctrl-C now stops without saving\n"
     with stop_requests(BATCH):
         os.kill(os.getpid(), signal.SIGINT)
-    said = "\nstopping after this batch with finished batches kept; Ctrl-C now drops this one\n"
+    said = "\nstopping after this batch with finished responses kept; Ctrl-C now drops the others\n"
     assert capfd.readouterr().err == said
 
 

@@ -131,6 +131,23 @@ def test_an_average_has_no_room_where_one_of_its_tasks_has_none(told: Callable[.
     assert found["tasks"]["arc_challenge"]["comparisons"]["B"]["claim"] == "supported"
     mean = found["averages"]["reasoning"]
     assert (mean["room"], mean["comparisons"]["B"]["claim"]) == (False, "no room to measure")
+    assert list(found["averages"]) == ["reasoning"], "one task with room is no average"
+
+
+def test_the_tasks_with_room_have_an_average_of_their_own(told: Callable[..., dict[str, Any]]) -> None:
+    one = run(Path("runs"))
+    for task, before in (("arc_easy", 11), ("arc_challenge", 20), ("math500", 20)):
+        floor = 0.0 if task == "math500" else 0.25
+        put(one, task, "base", right(before), floor=floor)
+        put(one, task, "checkpoint-4", right(38), floor=floor)
+    found = told(one.path)
+    assert list(found["averages"]) == ["reasoning", "all 3 tasks", "all 3 tasks, the 2 with room"]
+    whole, able = (found["averages"][name] for name in ("all 3 tasks", "all 3 tasks, the 2 with room"))
+    assert whole["comparisons"]["B"]["claim"] == "no room to measure"
+    assert (able["tasks"], able["room"]) == (["arc_challenge", "math500"], True)
+    assert able["comparisons"]["B"]["claim"] == "supported"
+    assert able["comparisons"]["B"]["paired"]["estimate"] == pytest.approx(18 / 40)
+    assert found["claims"] == 6
 
 
 @pytest.mark.parametrize(("after", "claim"), [(10, "no room to measure"), (4, "no room to measure"), (30, "supported")])

@@ -18,7 +18,8 @@ from oneshot.rewards.version import grader_version
 from oneshot.rollout.native import NativeEngine
 from oneshot.stages import asked_alike, eval_work
 from oneshot.stages.asked import Asked
-from oneshot.stages.eval_sampling import measure_task, recorded
+from oneshot.stages.eval_records import recorded
+from oneshot.stages.eval_sampling import measure_task
 from oneshot.stages.probe_sampler import MAX_PROBLEMS, STEPS
 from oneshot.stages.setup import Setup
 from oneshot.types import Problem, Sampling

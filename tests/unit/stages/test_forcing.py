@@ -11,7 +11,8 @@ from oneshot.data.tasks.task import Protocol
 from oneshot.rewards.forced import OPENING, completed, needs_box
 from oneshot.rollout.native import NativeEngine
 from oneshot.stages import asked_alike
-from oneshot.stages.eval_sampling import measure_task, recorded
+from oneshot.stages.eval_records import recorded
+from oneshot.stages.eval_sampling import measure_task
 from oneshot.stages.forcing import MOST
 from oneshot.stages.setup import Setup
 from oneshot.types import Sampling

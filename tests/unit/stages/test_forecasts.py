@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -12,12 +13,12 @@ from oneshot.stages.forecasts import Speed, TimeForecast, as_dict, time_forecast
 SPEED = Speed(decode=100.0, learn=200.0, decode_rows=8, decode_tokens=320, learn_tokens=128)
 
 
-def config(*, packing: bool = True, updates: int = 1, every: int = 0) -> Config:
+def config(*, packing: bool = True, updates: int = 1, every: int = 0, **evals: Any) -> Config:
     return Config(
         algorithm=AlgorithmConfig(updates=updates),
         rollout=RolloutConfig(groups=2, group_size=4, max_new_tokens=50),
         optim=OptimConfig(steps=10, micro_tokens=210, packing=packing),
-        evals=EvalsConfig(max_new_tokens=100, every=every),
+        evals=EvalsConfig(**{"max_new_tokens": 100, "every": every, "drift": False, **evals}),
     )
 
 
@@ -93,3 +94,34 @@ def test_test_tasks_are_read_with_the_dev_set() -> None:
     assert told.evaluation == pytest.approx((0.8 * 8 * 20 / 50, 1.2 * 8))
     alone = time_forecast(config(), SPEED, prompt=10, tasks=[(5, 40), (1, 10)])
     assert (alone.evaluations, alone.evaluation[1]) == (2, pytest.approx(1.2 * 2.1))
+
+
+def test_drift_is_a_forward_pass_with_each_reading_and_the_bases_answers_once() -> None:
+    """6 answers of 100: (10 + 100) · 6 / 200 s as if learned; of 40, a third of (10 + 40) · 6 / 200. 600 sampled once.
+
+    Of a larger dev set 32 are used.
+    """
+    without = time_forecast(config(), SPEED, prompt=10, mean_length=20.0, held_out=6)
+    told = time_forecast(config(drift=True), SPEED, prompt=10, mean_length=20.0, held_out=6)
+    more = [a - b for a, b in zip(told.evaluation, without.evaluation, strict=True)]
+    assert more == pytest.approx([0.8 * 50 * 6 / 200 / 3, 1.2 * 110 * 6 / 200])
+    assert told.before == pytest.approx((0.8 * 6 * 40 / 100, 1.2 * 6 * 100 / 100))
+    assert without.before == (0.0, 0.0)
+    assert told.total[1] == pytest.approx(10 * told.step[1] + 2 * told.evaluation[1] + told.before[1])
+    assert "transfer map" not in told.sentence()
+    many = time_forecast(config(drift=True), SPEED, prompt=10, held_out=500)
+    assert many.before[1] == pytest.approx(1.2 * 32 * 100 / 100)
+
+
+def test_the_transfer_map_is_sampled_and_learned_from_once() -> None:
+    """8 responses of 50 to 6 problems and to 16 times the example: 8,800 tokens sampled, and learned with 22 prompts.
+
+    Of a larger dev set 128 problems are used.
+    """
+    told = time_forecast(config(transfer_map=8), SPEED, prompt=10, mean_length=20.0, held_out=6)
+    assert told.before[1] == pytest.approx(1.2 * (8800 / 100 + (8800 + 220) / 200))
+    assert told.before[0] == pytest.approx(0.8 * (3520 / 100 + (3520 + 220) / 200))
+    assert told.sentence().endswith("before them, mostly the transfer map")
+    many = time_forecast(config(transfer_map=8), SPEED, prompt=10, held_out=500)
+    assert many.before[1] == pytest.approx(1.2 * (144 * 400 / 100 + (144 * 400 + 1440) / 200))
+    assert time_forecast(config(transfer_map=8), SPEED, prompt=10).before == (0.0, 0.0)

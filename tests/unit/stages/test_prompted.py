@@ -119,4 +119,4 @@ def test_a_prompt_longer_than_the_model_has_no_limit_that_would_do(tmp_path: Pat
     prompt = Prompt(name="icl", chat=True, shots=(Worked(question="?", solution="!" * 600),) * 2)
     with pytest.raises(UsageError, match="with 2 worked examples") as caught:
         in_prompt(setup_of(tmp_path), asked_of(), prompt, "icl", {})
-    assert caught.value.tries == ("a model with more positions",)
+    assert caught.value.tries == ("--model another-model   (one made for more positions)",)

@@ -1,0 +1,164 @@
+"""What a result does not show, written from what was recorded. Each rule gives a sentence or none."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from oneshot.report.arms import comparable
+from oneshot.report.gather import Facts, part
+from oneshot.report.sections import categories, table, tasks
+from oneshot.report.text import is_number, points
+
+SMALL_N = 30
+
+
+def limits(facts: Facts) -> list[str]:
+    """The summary's own sentences first, then those that follow from the numbers, then what could not be read."""
+    said = facts.summary.get("limits")
+    out = [str(sentence) for sentence in said] if isinstance(said, list | tuple) else []
+    for rule in (_one_seed, _control, _sizes, _chosen, _measured_alike, _asked_otherwise, _family, _training, _state):
+        out += rule(facts)
+    missing = facts.measured.get("missing")
+    out += [str(sentence) for sentence in missing] if isinstance(missing, list | tuple) else []
+    return list(dict.fromkeys([*out, *facts.notes]))
+
+
+def _one_seed(facts: Facts) -> Iterator[str]:
+    yield (
+        "One training run: every interval and badge speaks about this run on other problems of the same kind. Another "
+        "seed can come out differently, and nothing here compares training methods."
+    )
+
+
+def _control(facts: Facts) -> Iterator[str]:
+    if facts.arm.name:
+        yield "This run is a control arm: whatever it gained is what training gives without the example’s information."
+        return
+    control, why = facts.control, comparable(facts)
+    if why or control is None:
+        yield f"The gain is over the base model alone, because {why}: how much of it the example taught is not known."
+    elif control.last_step != facts.last_step:
+        yield (
+            f"The control arm took {control.last_step} steps and this run {facts.last_step}: the two are not compared "
+            "at equal training."
+        )
+    else:
+        yield "The control arm is compared at equal steps. At equal drift from the base it could come out differently."
+
+
+def _sizes(facts: Facts) -> Iterator[str]:
+    headline, kinds, others = table(facts), categories(facts), tasks(facts)
+    if not headline:
+        if not facts.held.base:
+            yield "No held-out evaluation of the untrained and the trained model: whether it learned is not measured."
+        return
+    rows = [row for _, group in (*headline, *kinds, *others) for row in group]
+    first = rows[0]
+    yield f"The headline rests on {first.n} problems: one problem is {100 / first.n:.2g} points."
+    for row in (row for _, group in others for row in group):
+        yield f"{row.label} rests on {row.n} problems: one problem is {100 / row.n:.2g} points."
+    small = [row for row in rows if row.n < SMALL_N]
+    if small:
+        least = min(row.n for row in small)
+        yield (
+            f"{len(small)} rows of the tables have fewer than {SMALL_N} problems (down to {least}, where one is "
+            f"{100 / least:.2g} points); read their intervals, not their estimates."
+        )
+    for row in headline[0][1]:
+        if row.badge == "inconclusive" and row.detectable:
+            change = f"a true change below {100 * row.detectable:.1f} points would mostly go unseen"
+            yield f"{row.label}: {change} (80 % power)."
+    yield f"The tables hold {len(rows)} intervals and none of them is corrected for their number; the badges are."
+
+
+def _chosen(facts: Facts) -> Iterator[str]:
+    held = facts.held
+    if held.readings.get(held.task, 0) > 2:
+        yield (
+            f"{held.task} was read at {held.readings[held.task]} points of the run, so it is no untouched test set; "
+            "the checkpoint compared is the last one, whichever was best."
+        )
+    elif held.task and not held.task.endswith("test"):
+        yield f"{held.task} may have been read during the run: nothing here says that it is an untouched test set."
+    best = facts.summary.get("best_on_dev")
+    if isinstance(best, Mapping) and is_number(best.get("step")):
+        yield f"The checkpoint that was best on the dev set is that of step {best['step']}; dev problems chose it."
+    for task in held.tasks:
+        found = task.best_on_test
+        if is_number(found.get("corrected")) and is_number(found.get("uncorrected")):
+            luck = float(found["uncorrected"]) - float(found["corrected"])
+            yield (
+                f"{task.title}: choosing the best checkpoint on these problems themselves would look {points(luck)} "
+                "points better than it is (split-half)."
+            )
+
+
+def _measured_alike(facts: Facts) -> Iterator[str]:
+    """Whether base and trained model were measured in the same way."""
+    held = facts.held
+    before, after = (_protocol(facts, name) for name in ("base", held.checkpoint))
+    if not before or not after:
+        return
+    for key, words in (("dtype", "number format"), ("prompts", "prompts"), ("max_new_tokens", "response limit"),
+                       ("grader", "grader"), ("grader_version", "version of the grader"),
+                       ("temperature", "temperature")):  # fmt: skip
+        if key in before and key in after and before[key] != after[key]:
+            both = f"({before[key]} and {after[key]})"
+            yield f"Base and trained model differ in the {words} {both}, so not alone in training."
+    if before.get("dtype") and before.get("dtype") == after.get("dtype"):
+        yield f"Both models were measured with weights in {before['dtype']}."
+
+
+def _protocol(facts: Facts, checkpoint: str) -> Mapping[str, Any]:
+    return part(facts.held.results.get((facts.held.task, checkpoint), {}), "protocol")
+
+
+def _asked_otherwise(facts: Facts) -> Iterator[str]:
+    """Differences between training and evaluation."""
+    data, evals, rollout = (part(facts.config, key) for key in ("data", "evals", "rollout"))
+    asked = _protocol(facts, facts.held.checkpoint)
+    told = []
+    suffix = asked.get("suffix", evals.get("suffix"))
+    if facts.held.task and suffix is not None and suffix != data.get("suffix", ""):
+        told.append(f"the text after the question ({_quoted(data.get('suffix'))} in training, {_quoted(suffix)} here)")
+    limit, other = rollout.get("max_new_tokens"), asked.get("max_new_tokens")
+    if is_number(limit) and is_number(other) and limit != other:
+        told.append(f"the response limit ({limit} tokens in training, {other} here)")
+    heat, cold = rollout.get("temperature"), asked.get("temperature")
+    if is_number(heat) and is_number(cold) and heat != cold:
+        told.append(f"the temperature ({heat:g} in training, {'greedy' if cold == 0 else f'{cold:g}'} here)")
+    paid, graded = part(facts.config, "reward").get("name"), asked.get("grader")
+    if paid and graded and paid != graded:
+        told.append(f"the grader ({paid} in training, {graded} here)")
+    if told:
+        yield f"Training and evaluation differ in {'; '.join(told)}."
+
+
+def _quoted(text: object) -> str:
+    return f"“{str(text)[:80]}”" if text else "none"
+
+
+def _family(facts: Facts) -> Iterator[str]:
+    model = str(facts.summary.get("model") or part(facts.config, "model").get("name") or "")
+    if re.search("qwen", model, re.IGNORECASE):
+        yield (
+            f"{model} is of a family that gained on maths benchmarks from random and from wrong rewards as well "
+            "(arXiv 2506.10947): a gain over base is no evidence of learning here without its control arm."
+        )
+
+
+def _training(facts: Facts) -> Iterator[str]:
+    if facts.arm.corrupt:
+        yield f"{100 * facts.arm.corrupt:.3g} % of the training answers were replaced by wrong ones on purpose."
+    resumed = len({row.get("attempt") for row in facts.metrics})
+    if resumed > 1:
+        yield f"The run was made in {resumed} attempts; what an earlier one did again later is in logs/."
+
+
+def _state(facts: Facts) -> Iterator[str]:
+    if facts.state and facts.state != "done":
+        yield f"The run’s state is “{facts.state}”: the page shows what was recorded so far."
+    if not facts.metrics:
+        yield "No training step was recorded."

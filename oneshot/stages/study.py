@@ -1,0 +1,177 @@
+"""`oneshot study FILE`: arms and seeds, each cell an ordinary run, and one table against a baseline."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from oneshot._store import files
+from oneshot.config.origins import DEFAULT, show
+from oneshot.config.request import Request
+from oneshot.errors import MachineError, OneshotError, Stopped, UsageError
+from oneshot.stages import study_cells, study_text
+from oneshot.stages.display import Lines
+from oneshot.stages.study_arms import PROBLEMS, Plan, check_different, contents, plan_of
+from oneshot.stages.study_file import find_study, read_study
+from oneshot.stages.study_folder import DONE, Cell, StudyFolder
+from oneshot.stages.study_results import told
+from oneshot.stages.study_table import table_of
+
+OURS = ("save.runs", "save.name")
+"""Settings of the command line; all others are the study file's."""
+
+
+def main(request: Request) -> int:
+    """Run what is left of a study and show its table; on stdout the table, or with `--json` one object.
+
+    Returns:
+        0, or the status of the first cell that failed.
+
+    Raises:
+        UsageError: E101 to E106 the study file or one of its settings; E105 two arms that are the same training; E107
+            the study was preregistered otherwise, or a finished cell was made with other settings.
+        Stopped: 130 or 75; the running cell is saved, and the same command goes on.
+    """
+    _refuse_settings(request)
+    study = read_study(find_study(request.positional[0]))
+    name = request.config.save.name if request.given("save.name") else ""
+    plan = plan_of(study, Path(request.config.save.runs), name)
+    folder, flags = StudyFolder(plan), request.verb_flags
+    if "cell" in flags:
+        folder.check_registered()
+        return study_cells.run_here(folder, study_cells.cell_of(folder, str(flags["cell"])), request, alone=True)
+    check_different(plan)
+    wanted, say = _wanted(folder, flags), Lines(quiet=request.quiet or request.json).note
+    if request.dry_run:
+        return _dry_run(request, folder, wanted)
+    failed: list[tuple[Cell, int]] = []
+    if "table" not in flags:
+        _check_names(plan)
+        folder.register(problems(plan, request))
+        say(f"study {plan.name}: {study.claim}")
+        say(f"preregistered in {folder.registered} (sha256 {folder.sha256()[:16]})")
+        try:
+            failed = study_cells.run_cells(folder, wanted, request, say)
+        except Stopped as stop:
+            again = " ".join(("oneshot", *request.argv))
+            raise Stopped(stop.message, exit_code=stop.exit_code, tries=(again,)) from stop
+    _show(request, folder, failed)
+    return next((code if code > 0 else OneshotError.exit_code for _, code in failed), 0)
+
+
+def _show(request: Request, folder: StudyFolder, failed: list[tuple[Cell, int]]) -> None:
+    """The table of what is there, written to study.md and printed."""
+    table = table_of(folder)
+    lines = study_text.markdown(table)
+    if folder.registered.is_file():
+        files.write_bytes(folder.path / "study.md", ("\n".join(lines) + "\n").encode())
+        files.write_bytes(folder.path / "table.json", files.dumps(told(table), indent=2).encode() + b"\n")
+    if request.json:
+        print(files.dumps(told(table)))
+        return
+    print("\n".join(study_text.text(table)))
+    for cell, _ in failed:
+        print(f"failed: seed {cell.seed}, {cell.arm}: {cell.said}", file=sys.stderr)
+
+
+def _refuse_settings(request: Request) -> None:
+    """A study takes its settings from its file alone, so that the file says what was done."""
+    for key, origin in request.origins.items():
+        if origin != DEFAULT and key not in OURS:
+            raise UsageError(
+                f"{key} is set by {origin}, but the settings of a study stand in its file alone.",
+                code="E105",
+                tries=(f"[base] {key} = ...   (in a copy of the study file)",),
+            )
+
+
+def _wanted(folder: StudyFolder, flags: Mapping[str, Any]) -> list[Cell]:
+    """The cells of `--seeds` and `--only`, which take from the study's and add nothing.
+
+    Raises:
+        UsageError: E102 an arm, E103 a seed that is none of the study.
+    """
+    arms = [arm.name for arm in folder.plan.study.arms]
+    seeds = [str(seed) for seed in folder.plan.study.seeds]
+    only = _words(flags, "only") or arms
+    some = _words(flags, "seeds") or seeds
+    for name in only:
+        if name not in arms:
+            raise UsageError(f"--only {name}: the study has no such arm; it has {', '.join(arms)}.", code="E102")
+    for seed in some:
+        if seed not in seeds:
+            raise UsageError(
+                f"--seeds {seed}: the study announces the seeds {', '.join(seeds)}; no other runs under its name.",
+                code="E103",
+                tries=("seeds = [...] in a copy of the study file, with --name ANOTHER",),
+            )
+    return [cell for cell in folder.cells() if cell.arm in only and str(cell.seed) in some]
+
+
+def _words(flags: Mapping[str, Any], name: str) -> list[str]:
+    return [word.strip() for word in str(flags.get(name, "")).split(",") if word.strip()]
+
+
+def _check_names(plan: Plan) -> None:
+    """Look up every name of every arm before the first cell. `UsageError` E101 to E105, with the arm."""
+    from oneshot.stages import controls
+    from oneshot.stages.setup import resolve_names
+
+    for arm, config in plan.arms.items():
+        if config.optim.steps < 1:
+            raise UsageError(f"arm {arm}: optim.steps = 0: a run trains for at least one step.", code="E103")
+        try:
+            controls.check(config, resolve_names(config).verify)
+        except UsageError as error:
+            raise UsageError(f"arm {arm}: {error.message}", code=error.code, tries=error.tries) from error
+
+
+def problems(plan: Plan, request: Request) -> dict[str, int]:
+    """Task -> how many problems of it every cell reads.
+
+    Raises:
+        UsageError, DataError, MachineError: a task that cannot be had.
+    """
+    from oneshot.stages import best, training_tasks
+    from oneshot.stages.setup import held_out
+
+    config = next(iter(plan.arms.values()))
+    found: dict[str, int] = {}
+    if plan.study.test_per_kind:
+        rows = contents(plan)[PROBLEMS].count(b"\n")
+        found[best.dev_task(config)] = min(rows, config.evals.limit or rows)
+    elif config.evals.source:
+        kind = plan.study.examples[0].get("kind", "") if plan.study.examples else ""
+        found[best.dev_task(config)] = len(held_out(config, kind, offline=request.offline))
+    for asked in training_tasks.load(config, offline=request.offline, say=lambda text: None):
+        found[asked.name] = len(asked.problems)
+    return found
+
+
+def _dry_run(request: Request, folder: StudyFolder, wanted: list[Cell]) -> int:
+    """Print what would be run; nothing is written."""
+    plan, study = folder.plan, folder.plan.study
+    try:
+        read = problems(plan, request)
+    except MachineError as error:
+        read = {f"not known here ({error.code})": 0}
+    left = [cell for cell in wanted if cell.state != DONE]
+    if request.json:
+        cells = [{"arm": cell.arm, "seed": cell.seed, "state": cell.state} for cell in wanted]
+        body = {"study": plan.name, "claim": study.claim, "folder": str(folder.path), "problems": read, "cells": cells}
+        print(files.dumps({"schema": "oneshot.study-plan/1", **body}))
+        return 0
+    print(f"study {plan.name} in {folder.path}\nclaim: {study.claim}")
+    for arm in study.arms:
+        own = ", ".join(f"{setting.key} = {show(setting.value)}" for setting in arm.settings) or "as the base"
+        more = f"; {arm.examples} examples" if arm.examples else ""
+        mark = "   (baseline)" if arm.name == study.baseline else ""
+        print(f"  {arm.name}: {own}{more}{mark}")
+    for one, two in study.contrasts:
+        print(f"contrast: {one} against {two}")
+    print("reads: " + (", ".join(f"{task} ({n} problems)" for task, n in read.items()) or "nothing"))
+    print(f"{len(study.arms)} arms x {len(study.seeds)} seeds; {len(left)} of {len(wanted)} cells are left to run")
+    print("nothing was loaded, downloaded or written")
+    return 0

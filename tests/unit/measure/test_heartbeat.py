@@ -1,0 +1,81 @@
+"""Whether a run goes on: told, seen and looked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from oneshot.measure.heartbeat import Process, ago, heartbeat, step_seconds
+
+HERE, ALIVE, UNKNOWN = Process(alive=False, here=True), Process(alive=True, here=True), Process()
+ELSEWHERE = Process(alive=False, here=False)
+
+
+def beat(process: Process, age: float, *, step: float = 2.0, **more: Any) -> str:
+    status = {"state": "running", "updated": 1000.0, "pid": 7}
+    return heartbeat(status, [{"step_time": step}], [], process, 1000.0 + age, **more).state
+
+
+@pytest.mark.parametrize(
+    ("process", "age", "step", "state"),
+    [
+        (ALIVE, 299, 2, "running"),
+        (ALIVE, 301, 2, "silent"),
+        (ALIVE, 301, 60, "running"),  # a step takes a minute
+        (UNKNOWN, 10_000, 2, "silent"),  # never gone where it cannot be known
+        (HERE, 9, 2, "running"),
+        (HERE, 11, 2, "gone"),
+        (ELSEWHERE, 59, 2, "running"),
+        (ELSEWHERE, 61, 2, "gone"),
+        (ELSEWHERE, 100, 50, "running"),
+    ],
+)
+def test_a_running_run(process: Process, age: float, step: float, state: str) -> None:
+    assert beat(process, age, step=step) == state
+
+
+def test_any_sign_of_life_counts() -> None:
+    now = 2000.0
+    status = {"state": "running", "updated": 1000.0, "pid": 7}
+    for rows, events, written in (
+        ([{"time": 1990.0}], [], 0.0),
+        ([], [{"time": 1990.0}], 0.0),
+        ([], [], 1990.0),
+    ):
+        assert heartbeat(status, rows, events, HERE, now, written).age == 10.0
+    assert heartbeat(status, [], [], HERE, now).state == "gone"
+    assert heartbeat(status, [{"time": 3000.0}], [], HERE, now).age == 0.0  # another machine's clock
+
+
+@pytest.mark.parametrize("state", ["done", "stopped", "failed"])
+def test_what_ended_is_over(state: str) -> None:
+    found = heartbeat({"state": state, "pid": 7}, [], [], HERE, 5.0)
+    assert (found.state, found.over, found.sentence()) == (state, True, state)
+
+
+def test_no_status_at_all() -> None:
+    found = heartbeat({}, [], [], UNKNOWN, 5.0)
+    assert (found.state, found.age, found.pid, found.over) == ("unknown", None, None, False)
+    assert "does not say" in found.sentence()
+
+
+def test_sentences() -> None:
+    status = {"state": "running", "updated": 100.0, "pid": 7}
+    assert heartbeat(status, [], [], ALIVE, 104.0).sentence() == "running, last sign of life 4 s ago"
+    gone = heartbeat(status, [], [], HERE, 820.0).sentence()
+    assert gone.startswith("the process is gone: status.json says running, process 7 does not exist")
+    assert gone.endswith("12 min old")
+
+
+def test_times() -> None:
+    assert [ago(s) for s in (0.4, 89, 90, 5399, 5400, 172_800)] == [
+        "0 s",
+        "89 s",
+        "2 min",
+        "90 min",
+        "1.5 h",
+        "2.0 days",
+    ]
+    assert step_seconds([{"step_time": 100.0}, *({"step_time": float(t)} for t in range(1, 10))]) == 5.0
+    assert step_seconds([{"step_time": None}, {}]) == 0.0
