@@ -55,8 +55,7 @@ def requests(policy: Any, count: int, shots: Sequence[int]) -> list[tuple[int, .
             before = "".join(f"{example.prompt}\n{example.answer}\n\n" for example in solved[: shots[i % len(shots)]])
             longer = replace(problem, prompt=before + problem.prompt)
             prompts.append(render(policy.tokenizer, longer, suffix="Answer with one number."))
-    prompts = list(dict.fromkeys(prompts))
-    if len(prompts) < count:
+    if len(prompts := list(dict.fromkeys(prompts))) < count:
         raise SystemExit(f"the built-in task has {len(prompts)} different prompts; {count} are needed")
     random.Random(SEED).shuffle(prompts)
     return prompts[:count]
@@ -68,9 +67,8 @@ def ours(policy: Any, prompts: Sequence[Sequence[int]], limit: int) -> list[list
     from oneshot.stages.eval_work import batch_of
     from oneshot.types import Sampling
 
-    engine, sampling = NativeEngine(policy), Sampling(temperature=0.0, max_new_tokens=limit)
+    engine, sampling, found = NativeEngine(policy), Sampling(temperature=0.0, max_new_tokens=limit), []
     size = batch_of(SimpleNamespace(eval_engine=engine), limit)  # type: ignore[arg-type]
-    found: list[list[int]] = []
     for start in range(0, len(prompts), size):
         part = prompts[start : start + size]
         made = engine.generate(part, sampling, [(0, start + i) for i in range(len(part))])
@@ -140,17 +138,16 @@ def worker(side: str, model: str, count: int, shots: Sequence[int], threads: int
 
 
 def fastest(side: Side, batches: Sequence[int], limit: int, *, quiet: bool) -> dict[str, Any]:
-    """The batch size with which `generate` is fastest."""
+    """The batch size with which `generate` is fastest; a pass that was given up took longer than the shortest."""
     side.ask(what="run", limit=min(limit, 4), batch=batches[0], first=batches[0])
     tried, shortest = [], math.inf
     for batch in batches:
-        # What has taken longer than the fastest pass without being done is not the fastest.
         told = side.ask(what="run", limit=limit, batch=batch, most=min(shortest, 1e9))
         done = bool(told["responses"])
-        shortest = min(shortest, told["seconds"]) if done else shortest
+        shortest = min(shortest, told["seconds"])
         tried.append({"batch": batch, "rate": told["rate"] if done else 0.0, "done": done})
+        rate = f"{told['rate']:7.1f} tokens/s" if done else f"given up after {told['seconds']:.0f} s"
         if not quiet:
-            rate = f"{told['rate']:7.1f} tokens/s" if done else f"given up after {told['seconds']:.0f} s"
             print(f"tried    {batch:3} rows {rate}", flush=True)
     return {"tried": tried, "best": max(tried, key=lambda row: float(row["rate"]))}
 
@@ -246,8 +243,7 @@ def main() -> None:
     if not given.json:
         show(result)
     tell("evaluation", {"smoke": given.smoke, **result}, store=given.store)
-    if result["agreement"]["failures"]:
-        raise SystemExit(1)
+    sys.exit(1 if result["agreement"]["failures"] else 0)
 
 
 if __name__ == "__main__":

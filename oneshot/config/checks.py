@@ -36,6 +36,9 @@ def _one_of(*names: str) -> Rule:
     return (lambda value: value in names), f"must be one of: {shown}"
 
 
+TRAINING_STEPS = 1_000_000
+"""Steps that have random streams of their own in training (`rollout.streams`)."""
+
 _DECAY: Rule = (lambda value: 0 <= value < 1), "must be at least 0 and below 1"
 
 RULES: dict[str, Rule] = {
@@ -63,7 +66,10 @@ RULES: dict[str, Rule] = {
     "rollout.max_prompt_tokens": _at_least(1),
     "rollout.batch": _at_least(0),
     "rollout.max_rounds": _at_least(1),
-    "optim.steps": _at_least(0),
+    "optim.steps": (
+        lambda value: 0 <= value <= TRAINING_STEPS,
+        f"must be at least 0 and at most {TRAINING_STEPS}: a later one would draw random numbers of other work",
+    ),
     "optim.lr": _at_least(0),
     "optim.warmup": _at_least(0),
     "optim.schedule": _one_of("constant", "linear", "cosine"),

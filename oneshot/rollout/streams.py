@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from itertools import accumulate
 
+from oneshot.config.checks import TRAINING_STEPS
+
 SIZES = {
-    "training": 1_000_000,
+    "training": TRAINING_STEPS,
     "probe": 1_000_000,  # the demo's choice of an example, the preflight, the demo's samples
     "decode": 1_000_000,  # timed decoding
     "pool": 2_000_000,  # a probe of a whole pool: two phases

@@ -112,7 +112,12 @@ def _adjusted(made: Mapping[str, AtDrift]) -> dict[str, AtDrift]:
     """The same with Holm's p over all of them."""
     p_values = iter(holm([claim.p_value for each in made.values() for *_, claim in each.claims]))
     return {
-        task: replace(each, claims=[(*pair, replace(claim, holm=next(p_values))) for *pair, claim in each.claims])
+        task: replace(
+            each,
+            claims=[
+                (arm, other, seeds, replace(claim, holm=next(p_values))) for arm, other, seeds, claim in each.claims
+            ],
+        )
         for task, each in made.items()
     }
 

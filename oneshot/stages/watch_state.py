@@ -89,7 +89,8 @@ class Watcher:
         """The run as it is; `now` in seconds since 1970."""
         run = RunFolder(self.run.path)  # anew, because a resume begins another attempt
         notes: list[str] = []
-        status = _read(run.status, {}, notes)
+        nothing: dict[str, Any] = {}
+        status = _read(run.status, nothing, notes)
         rows = [row for row in self._metrics.rows() if all(number(row.get(key)) is not None for key in _OWN)]
         events = self._events.rows()
         if strange := self._metrics.strange + self._events.strange:
@@ -97,13 +98,13 @@ class Watcher:
         seen = Seen(
             run=run,
             machine=Machine(now=now, process=process_of(status), written=written(run)),
-            config=_read(run.config, {}, notes),
+            config=_read(run.config, nothing, notes),
             env={},
             status=status,
             metrics=last_attempts(rows),
             events=events,
             evals=(),
-            examples=len(_read(run.example, [], notes)),
+            examples=len(_read(run.example, list[dict[str, Any]](), notes)),
         )
         readings = self._readings.now(notes)
         return Snapshot(run=run, seen=seen, readings=readings, pair=self._best_and_worst(run, notes), notes=notes)
