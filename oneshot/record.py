@@ -16,9 +16,10 @@ folder with `model.json` and `evals/` alone (`EvalFolder`).
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from oneshot._store.eval_folder import EvalFolder
 from oneshot._store.evaluations import Evaluations
 from oneshot._store.measurements import Measurements
 from oneshot._store.rows import groups_from_rows, last_attempts, rollout_rows
+from oneshot._store.streams import streamed
 from oneshot.errors import MachineError, UsageError
 from oneshot.registry import nearest
 from oneshot.types import Group, Problem
@@ -98,7 +100,7 @@ class RunFolder(Attempts, Evaluations, Measurements):
         return files.read_json(self.path / "env.json")
 
     def status(self) -> dict[str, Any]:
-        """`state` (running, done, stopped, failed), `step`, `steps`, `eta` seconds, `updated`, `pid`."""
+        """`state` (running, done, stopped, failed), `step`, `steps`, `eta` seconds, `updated`, `pid` and `host`."""
         return files.read_json(self.path / "status.json")
 
     def summary(self) -> dict[str, Any]:
@@ -120,7 +122,8 @@ class RunFolder(Attempts, Evaluations, Measurements):
         assert state is None or state in STATES, state
         given = {"state": state, "step": step, "steps": steps}
         status = self.status() | {key: value for key, value in given.items() if value is not None}
-        self.write_json("status.json", status | {"eta": eta, "updated": time.time(), "pid": os.getpid()})
+        here = {"pid": os.getpid(), "host": platform.node()}
+        self.write_json("status.json", status | {"eta": eta, "updated": time.time(), **here})
 
     # What grows during the run
 
@@ -154,6 +157,10 @@ class RunFolder(Attempts, Evaluations, Measurements):
     def rollouts(self, step: int) -> list[dict[str, Any]]:
         """The responses of a step, one row each. `UsageError` E106 when they are absent or damaged."""
         return files.read_gzipped_lines(self._rollout_path(step))
+
+    def each_rollout(self, step: int, every: int = 1) -> Iterator[dict[str, Any]]:
+        """The same one by one, or every so many of them, without log-probabilities; no more than one is held."""
+        return streamed(self._rollout_path(step), every)
 
     def read_groups(self, step: int) -> list[Group]:
         """The groups of a step as they were recorded (verdict times, which are not recorded, are 0)."""

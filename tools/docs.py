@@ -1,6 +1,7 @@
 """Write docs/cli.md, docs/config.md and docs/errors.md from the code; with `--check`, fail where they are stale.
 
-`--check` also reads every `oneshot ...` command in a code block of README.md and refuses unknown verbs and flags.
+Both times every `oneshot ...` command in README.md and in what is written for coding agents (`llms.txt`, the skill) is
+read, and unknown verbs and flags are refused; of the latter also flags and links in the text, and verbs that it lacks.
 """
 
 from __future__ import annotations
@@ -8,9 +9,10 @@ from __future__ import annotations
 import argparse
 import ast
 import inspect
+import re
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -24,10 +26,13 @@ from oneshot.cli.options import parse  # noqa: E402
 from oneshot.cli.verbs import COMMON, VERBS, Flag, Verb, shorts  # noqa: E402
 from oneshot.config import schema  # noqa: E402
 from oneshot.config.environment import NOT_SETTINGS  # noqa: E402
-from oneshot.config.names import ALIASES, HINTS, OPEN, flag, variable  # noqa: E402
+from oneshot.config.names import ALIASES, HINTS, KEYS, OPEN, flag, variable  # noqa: E402
 
 MADE = "<!-- Made by tools/docs.py from the code (`make docs`). Edit the code, not this page. -->\n"
 COMMANDS = ("oneshot", "oneshot-rlvr", ".venv/bin/oneshot")
+INDEX = "llms.txt"
+AGENTS = (INDEX, "skills/oneshot/SKILL.md")
+"""What coding agents read."""
 
 
 def cli_page() -> str:
@@ -156,8 +161,39 @@ def commands(markdown: str) -> Iterator[tuple[int, str]]:
 
 def stale_commands(markdown: str) -> list[str]:
     """One line for every command of the text that the present verbs and flags would refuse."""
+    return _refused(commands(markdown))
+
+
+def inline(markdown: str) -> Iterator[tuple[int, str]]:
+    """(line number, text) of code inside lines, outside fenced blocks."""
+    fenced = False
+    for number, line in enumerate(markdown.splitlines(), 1):
+        fenced ^= line.lstrip().startswith("```")
+        if not fenced:
+            yield from ((number, text) for text in re.findall(r"`([^`]+)`", line))
+
+
+def stale_words(markdown: str) -> list[str]:
+    """The same for commands, flags and links inside the lines of a text; a flag must be one of any verb."""
+    code = list(inline(markdown))
+    known = {f"--{name}" for verb in VERBS.values() for name in shorts(verb)} | {flag(key) for key in KEYS}
+    known |= {f"--{found.name}" for verb in VERBS.values() for found in (*verb.flags, *COMMON)}
+    flags = [(number, text.split()[0]) for number, text in code if text.startswith("--")]
+    told = [f"line {number}: no verb has a flag {text}" for number, text in flags if text not in known]
+    links = [link for link in re.findall(r"\]\(([^)#]+)", markdown) if "://" not in link]
+    told += [f"there is no {link}" for link in links if not (ROOT / link).is_file()]
+    mentions = [(number, f"{text} --help") for number, text in code if text.startswith("oneshot ")]
+    return [*_refused(mentions), *told]  # with --help the words that a verb needs may be left out
+
+
+def missing_verbs(markdown: str) -> list[str]:
+    """Verbs that a text does not name."""
+    return [name for name in VERBS if not re.search(rf"`oneshot {name}(?![\w-])", markdown)]
+
+
+def _refused(found_commands: Iterable[tuple[int, str]]) -> list[str]:
     found = []
-    for number, text in commands(markdown):
+    for number, text in found_commands:
         words = tuple(shlex.split(text, comments=True))[1:]
         try:
             if words and words[0] not in ("--help", "-h", "--version"):
@@ -180,9 +216,11 @@ def main(argv: list[str] | None = None) -> int:
         elif not check:
             path.parent.mkdir(exist_ok=True)
             path.write_text(text, encoding="utf-8")
-    readme = ROOT / "README.md"
-    if readme.is_file():
-        problems += [f"README.md {line}" for line in stale_commands(readme.read_text(encoding="utf-8"))]
+    for name in ("README.md", *AGENTS):
+        text = (ROOT / name).read_text(encoding="utf-8") if (ROOT / name).is_file() else ""
+        problems += [f"{name} {line}" for line in stale_commands(text)]
+        problems += [f"{name} {line}" for line in (stale_words(text) if name in AGENTS else ())]
+        problems += [f"{name} lacks oneshot {verb}" for verb in (missing_verbs(text) if text and name == INDEX else ())]
     for line in problems:
         print(line, file=sys.stderr)
     return 1 if problems else 0

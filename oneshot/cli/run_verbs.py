@@ -37,4 +37,10 @@ LOOKING: Mapping[str, Verb] = {
         ),
         settings=("save.runs",),
     ),
+    "ls": Verb(
+        "oneshot.stages.ls:main",
+        "Every run, study and evaluation in the folder of runs, newest first: state, step, result, size.",
+        settings=("save.runs",),
+        short={"runs": "save.runs"},
+    ),
 }

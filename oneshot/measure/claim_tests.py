@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass, replace
 
 from oneshot.errors import UsageError
 from oneshot.measure import gains
-from oneshot.measure.control_line import control_line, eval_line
+from oneshot.measure.control_line import beside_line, control_line, eval_line
 from oneshot.measure.control_run import Held, beside, floor_of, held_out, others
 from oneshot.measure.decompose import share
+from oneshot.measure.differences import method_words
 from oneshot.measure.form_gains import form_gains
 from oneshot.measure.grades import is_right
 from oneshot.measure.proportions import fisher_exact, mover, newcombe, normal_p
@@ -95,7 +95,7 @@ def elsewhere(facts: RunFacts) -> Finding:
     )
     how += f"without {', '.join(sorted(facts.own))}"
     weight = ", each with the same weight" if len(kinds) > 1 else ""
-    return _judged(found, f"{how}{weight}; {found.method}.", _no_room(facts, base, trained))
+    return _judged(found, f"{how}{weight}; {method_words(found.method)}.", _no_room(facts, base, trained))
 
 
 def beyond_format(facts: RunFacts, control: RunFacts | None) -> Finding:
@@ -105,13 +105,13 @@ def beyond_format(facts: RunFacts, control: RunFacts | None) -> Finding:
     missing: list[str] = []
     found = attempt("The format gains", lambda: form_gains(facts, control, missing), dict[str, Gain](), missing)
     gain = found.get("gain_reasoning")
-    tries = (eval_line(facts, "--forced-box"), control_line(facts, FORMAT))
+    tries = (eval_line(facts, "--forced-box"),)
     if gain is None:
         why = f"{facts.task} does not have every response graded both strictly (boxed) and leniently."
         return Finding(why=" ".join((why, *missing)), tries=tries)
     against = ", ".join(f"{WORDS[name]} {100 * value:.1f} %" for name, value in gain.values.items())
     untested = ", ".join(WORDS[name] for name in gain.missing)
-    how = f"The lenient grade of {facts.checkpoint} against the best of: {against}; {gain.paired.method}."
+    how = f"The lenient grade of {facts.checkpoint} against the best of: {against}; {method_words(gain.paired.method)}."
     how += f" Not measured: {untested}." if untested else ""
     held = held_out(facts)
     no_room = _no_room(facts, held.of(facts.base), held.of(facts.trained))
@@ -119,7 +119,8 @@ def beyond_format(facts: RunFacts, control: RunFacts | None) -> Finding:
     if FORCED in gain.values or FORMAT in gain.values:
         return judged
     lacks = (
-        f"Neither {WORDS[FORCED]} nor {WORDS[FORMAT]} was measured, and reading leniently does not repair cut answers."
+        f"Neither {WORDS[FORCED]} nor {WORDS[FORMAT]} (--control {FORMAT}) was measured, and reading leniently does "
+        "not repair cut answers."
     )
     return replace(judged, p_value=None, why=f"{lacks} {judged.why}", tries=tries)
 
@@ -129,8 +130,8 @@ def beyond_control(facts: RunFacts, control: RunFacts | None) -> Finding:
     if control is None and facts.control:
         return Finding(why=f"This run is itself a control arm ({facts.control}), and no other one was given.")
     if control is None:
-        tries = (control_line(facts), f"oneshot report {shlex.quote(str(facts.run.path))} --with CONTROL")
-        return Finding(why=f"There is no control arm beside this run. Train one: {tries[0]}", tries=tries)
+        tries = (control_line(facts), beside_line(facts))
+        return Finding(why="There is no control arm beside this run.", tries=tries)
     if not facts.trained:
         return _unread(facts)
     found = beside(facts, control)
@@ -141,14 +142,15 @@ def beyond_control(facts: RunFacts, control: RunFacts | None) -> Finding:
     return _on(facts, held_out(facts), found.rows, facts.trained, arm, note)
 
 
-def _on(facts: RunFacts, held: Held, base: Rows, trained: Rows, who: str, note: str = "") -> Finding:
-    before, after = held.of(base), held.of(trained)
+def _on(facts: RunFacts, held: Held, first: Rows, second: Rows, who: str, note: str = "") -> Finding:
+    """The difference of two evaluations. Whether there is room to measure is asked of the base, whichever they are."""
+    before, after = held.of(first), held.of(second)
     try:
         found = gains.paired(before, after)
     except UsageError as error:
         return Finding(why=error.message)
-    why = f"{who} on {found.n} {held.what} of {facts.task}; {found.method}.{note}"
-    return _judged(found, why, _no_room(facts, before, after))
+    why = f"{who} on {found.n} {held.what} of {facts.task}; {method_words(found.method)}.{note}"
+    return _judged(found, why, _no_room(facts, held.of(facts.base), after))
 
 
 def _no_room(facts: RunFacts, base: Rows, trained: Rows) -> str:

@@ -14,7 +14,7 @@ from oneshot.measure import claim_tests
 from oneshot.measure.claim_tests import Finding
 from oneshot.measure.differences import INCONCLUSIVE, JUDGED, NOT_TESTED, badge, claimed
 from oneshot.measure.multiplicity import holm
-from oneshot.measure.run_facts import read
+from oneshot.measure.run_facts import RunFacts, read
 from oneshot.record import RunFolder
 
 CLAIMS = ("learned", "held_out", "other_categories", "beyond_format", "beyond_control")
@@ -27,7 +27,10 @@ _SENTENCES: Mapping[str, tuple[str, str]] = {
         "the gain is more than format repair",
         "the trained model does worse than the best of its baselines",
     ),
-    "beyond_control": ("the gain is more than the control arm's", "the run gained less than the control arm"),
+    "beyond_control": (
+        "the trained model does better than its control arm",
+        "the trained model does worse than its control arm",
+    ),
 }
 """Claim -> what is said where it is supported, and where it is harmed."""
 
@@ -67,7 +70,11 @@ def claims(run: RunFolder, control: RunFolder | None = None, *, task: str = "") 
         task: the evaluation to compare on; empty: see `run_facts.read`.
     """
     facts = read(run, task)
-    arm = read(control, facts.task) if control is not None else None
+    return judged(facts, read(control, facts.task) if control is not None else None)
+
+
+def judged(facts: RunFacts, arm: RunFacts | None) -> list[Claim]:
+    """The same of a run, and a control arm, that were read: the control arm on the run's task."""
     findings = {
         "learned": claim_tests.learned(facts),
         "held_out": claim_tests.reached(facts),

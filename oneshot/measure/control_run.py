@@ -5,12 +5,14 @@ Loads no torch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from oneshot._store.values import number, section
+from oneshot.measure.compared import BASE
 from oneshot.measure.control_line import eval_line
-from oneshot.measure.run_facts import Rows, RunFacts, results_of, rows_of, section
+from oneshot.measure.run_facts import Rows, RunFacts, rows_of
 from oneshot.types import EvalRow
 
 ASKED = (
@@ -59,8 +61,8 @@ def beside(facts: RunFacts, control: RunFacts) -> Beside:
 
 def _asked_otherwise(facts: RunFacts, control: RunFacts, checkpoint: str) -> str:
     """What of the protocols differs, or the weights that the two runs began with; empty where nothing is known to."""
-    own = section(results_of(facts.run, facts.task, facts.checkpoint), "protocol")
-    other = section(results_of(control.run, facts.task, checkpoint), "protocol")
+    own = section(facts.results.get((facts.task, facts.checkpoint), {}), "protocol")
+    other = section(control.results.get((facts.task, checkpoint), {}), "protocol")
     for name in ASKED:
         if name in own and name in other and own[name] != other[name]:
             return f"{name} is {_short(own[name])} and {_short(other[name])}"
@@ -95,15 +97,20 @@ class Held:
 
 
 def held_out(facts: RunFacts) -> Held:
+    """The problems of the compared task that a run's claims rest on."""
+    return held_out_of(facts.base, facts.own, facts.examples)
+
+
+def held_out_of(base: Rows, own: Collection[str], examples: Sequence[Mapping[str, Any]]) -> Held:
     """Problems that are neither the example nor a rewording of it.
 
     Of the built-in task, where its rows say so, those of the example's own kind: its mixture of kinds is one of
     convenience, and other kinds are a claim of their own. Of any other task all problems but the training examples.
     """
-    if any("own_kind" in (row.meta.get("rungs") or ()) for row in facts.base):
-        kind = f" ({', '.join(sorted(facts.own))})" if facts.own else ""
+    if any(map(_own_kind, base)):
+        kind = f" ({', '.join(sorted(own))})" if own else ""
         return Held(what=f"problems of the example's own kind{kind}", belongs=_own_kind)
-    seen = {_text(str(row.get("prompt") or "")) for row in facts.examples} - {""}
+    seen = {_text(str(row.get("prompt") or "")) for row in examples} - {""}
     return Held(what="held-out problems", belongs=lambda row: _text(row.prompt) not in seen)
 
 
@@ -118,8 +125,7 @@ def others(facts: RunFacts) -> Held:
 
 def floor_of(facts: RunFacts) -> float:
     """What chance alone reaches on the compared task; 0 where it was not recorded."""
-    floor: Mapping[str, Any] = results_of(facts.run, facts.task, "base")
-    return float(floor.get("floor") or 0.0)
+    return number(facts.results.get((facts.task, BASE), {}).get("floor")) or 0.0
 
 
 def _text(prompt: str) -> str:

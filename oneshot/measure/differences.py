@@ -28,6 +28,19 @@ ALPHA = 0.05
 """Largest adjusted p of a claim."""
 
 
+_METHODS = {
+    "bonett-price": "Bonett and Price's interval, McNemar's exact test",
+    "t": "paired t interval, sign-flip test",
+}
+
+
+def method_words(method: str) -> str:
+    """An interval's method with the test beside it, in words: `macro average of 3` is `the mean of 3 intervals`."""
+    count = method.removeprefix("macro average of ")
+    mean = f"the mean of {count} categories' differences, normal interval and p"
+    return mean if count != method else _METHODS.get(method, method)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Difference:
     """A paired difference as it was tested."""

@@ -3,8 +3,11 @@
 Adam is scale-free and terms pull unequally hard, so after equal steps one arm may have moved the model ten times as far
 as another. Drift is KL(base || model) averaged over tokens of the base's own answers; the base's is 0.
 
-Between two readings a problem's score is taken to be linear in drift. The nearest reading would be a model that exists,
-but with a reading every few steps it may lie at half or twice the drift, and which side it falls on is luck.
+Between two readings a problem's score is taken to be linear in the square root of drift, which grows as the distance
+does: near the base KL is quadratic in how far the weights have moved, and scores are not. Linear in the drift itself,
+an arm that passes the common drift between two readings would be put too near the earlier one, by up to a quarter of
+what changed between them, and the slowest arm, whose last reading the common drift is, would not. The nearest reading
+would be a model that exists, but it may lie at half or twice the drift, and which side it falls on is luck.
 """
 
 from __future__ import annotations
@@ -43,7 +46,7 @@ class Dose:
     between: tuple[int, int]
     """Steps of the two readings it lies between."""
     weight: float
-    """Of the later one, in (0, 1]."""
+    """Of the later one, in (0, 1]: its share of the way, in the square root of drift."""
 
     @property
     def value(self) -> float:
@@ -76,7 +79,8 @@ def at_drift(readings: Sequence[Reading], target: float) -> Dose | None:
     ordered = sorted(readings, key=lambda reading: reading.step)
     for before, after in pairwise(ordered):
         if after.drift >= target > before.drift:
-            weight = (target - before.drift) / (after.drift - before.drift)
+            passed = math.sqrt(before.drift)
+            weight = (math.sqrt(target) - passed) / (math.sqrt(after.drift) - passed)
             scores = {key: (1 - weight) * before.scores[key] + weight * after.scores[key] for key in before.scores}
             return Dose(scores=scores, between=(before.step, after.step), weight=weight)
     return None

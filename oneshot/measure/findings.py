@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 import shlex
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import PurePath
 from typing import Any
 
+from oneshot._store.values import number as number
+from oneshot._store.values import section
 from oneshot.errors import OneshotError
+from oneshot.measure.control_line import words_of
 from oneshot.measure.dynamics import saturation
 from oneshot.measure.heartbeat import UNKNOWN, Heartbeat, Process, heartbeat
+from oneshot.measure.run_facts import WRONG_FORM, Counts, counts_of, responses_of
 from oneshot.record import RunFolder
 from oneshot.rewards.controls import label
 
@@ -76,14 +78,9 @@ class Seen:
         return heartbeat(self.status, self.metrics, self.events, machine.process, machine.now, machine.written)
 
     @cached_property
-    def counts(self) -> list[tuple[int, int, int]]:
-        """(step, right, sampled) of every step with training samples."""
-        found = []
-        for row in self.metrics:
-            n, share = self.responses(row), number(row.get("train/accuracy"))
-            if n > 0 and share is not None:
-                found.append((int(row["step"]), min(n, max(0, round(share * n))), n))
-        return found
+    def counts(self) -> list[Counts]:
+        """(step, right, sampled) of every step with training samples of the run's own (`run_facts.counts_of`)."""
+        return counts_of(self.metrics, self.config)
 
     @cached_property
     def saturated(self) -> int | None:
@@ -109,10 +106,7 @@ class Seen:
     @property
     def label(self) -> str:
         """What every output says of a run that is no normal one (`rewards.controls.label`); empty for a normal one."""
-        try:
-            return label(self.config)
-        except (TypeError, ValueError):  # sections that are none
-            return ""
+        return label(self.config)
 
     @property
     def name(self) -> str:
@@ -121,15 +115,12 @@ class Seen:
 
     def setting(self, key: str) -> Any:
         """A value of the configuration by its dotted key; None where the run has none."""
-        section, _, name = key.partition(".")
-        found = self.config.get(section)
-        return found.get(name) if isinstance(found, Mapping) else None
+        part, _, name = key.partition(".")
+        return section(self.config, part).get(name)
 
     def responses(self, row: Mapping[str, Any]) -> int:
         """Training responses sampled in a step."""
-        own = number(row.get("rollout/responses"))
-        each = number(self.setting("rollout.groups")) or 0, number(self.setting("rollout.group_size")) or 0
-        return int(own if own is not None else each[0] * each[1])
+        return responses_of(row, self.config)
 
     def series(self, key: str) -> list[tuple[int, float]]:
         """(step, value) of every step whose value is a finite number."""
@@ -147,11 +138,9 @@ class Seen:
 
     def again(self, *words: str) -> str:
         """The command of the run with more words; empty where the command is not known."""
-        told = self.env.get("argv")
-        argv = [str(word) for word in told] if isinstance(told, list) else []
-        if argv and PurePath(argv[0]).name in ("oneshot", "oneshot-rlvr", "__main__.py"):
-            argv = argv[1:]
-        return shlex.join(["oneshot", *argv, *words]) if argv and argv[0] in ("train", "demo") else ""
+        argv = words_of(self.env)
+        known = argv[:1] in (["train"], ["demo"]) and "--resume" not in argv
+        return shlex.join(["oneshot", *argv, *words]) if known else ""
 
 
 Rule = Callable[[Seen], Iterator[Finding]]
@@ -166,7 +155,7 @@ def see(run: RunFolder, machine: Machine) -> Seen:
             return what()
         except OneshotError as error:
             damage.append(error.message)
-        except (KeyError, TypeError, ValueError) as error:  # rows of another version, or of nobody's
+        except WRONG_FORM as error:  # rows of another version, or of nobody's
             damage.append(f"{what.__name__} of {run.path.name} cannot be read: {type(error).__name__}: {error}")
         return empty
 
@@ -182,10 +171,3 @@ def see(run: RunFolder, machine: Machine) -> Seen:
         examples=len(read(run.example, [])),
         damage=damage,
     )
-
-
-def number(value: object) -> float | None:
-    """A finite number as a float, None for anything else, an int that no float can hold too."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max:
-        return float(value)
-    return None

@@ -15,7 +15,7 @@ from oneshot.measure import health_record
 from oneshot.measure.dynamics import WINDOW as WINDOW_SOLVED
 from oneshot.measure.dynamics import why_unsaturated
 from oneshot.measure.findings import RECENT, Finding, Machine, Rule, Seen, number, see
-from oneshot.measure.run_facts import WRONG_FORM
+from oneshot.measure.run_facts import IMITATES, NOT_ITS_OWN, WRONG_FORM
 from oneshot.measure.statistics import wilson
 from oneshot.record import RunFolder
 
@@ -45,7 +45,7 @@ def _said(rule: Rule, seen: Seen) -> list[Finding]:
     """What a rule says; that it cannot be applied where the folder holds something else than a run's values."""
     try:
         return list(rule(seen))
-    except (OneshotError, LookupError, *WRONG_FORM) as error:
+    except (OneshotError, *WRONG_FORM) as error:
         text = f"the rule {rule.__name__!r} cannot be applied, another version may have written this run: {error!r}"
         return [Finding(rule="damage", level="warn", text=text)]
 
@@ -89,7 +89,7 @@ def signal(seen: Seen) -> Iterator[Finding]:
     if equal is None or accuracy is None or seen.control:
         return
     size = int(number(seen.setting("rollout.group_size")) or 0)
-    due = accuracy**size + (1 - accuracy) ** size if size else math.nan
+    due = accuracy**size + (1 - accuracy) ** size if size else None
     numbers = {"equal_groups": equal, "accuracy": accuracy, "saturated": seen.saturated, "due_at_this_rate": due}
     text = f"{equal:.0%} of groups have equal rewards"
     examples = "one example" if seen.examples == 1 else f"{seen.examples} examples"
@@ -208,6 +208,8 @@ def saturation(seen: Seen) -> Iterator[Finding]:
     """Where the example was solved, and whether held-out accuracy rose after it."""
     if seen.saturated is not None:
         yield from health_record.after_saturation(seen, seen.saturated)
+    elif seen.control == IMITATES:
+        yield Finding(rule="saturation", level="info", text=NOT_ITS_OWN.rstrip(".").replace("The", "the", 1))
     elif seen.counts:
         right, samples = (sum(each[i] for each in seen.counts[-WINDOW_SOLVED:]) for i in (1, 2))
         rate = wilson(right, samples)

@@ -7,8 +7,8 @@ import shlex
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
+from oneshot._store.values import section
 from oneshot.errors import OneshotError
 from oneshot.measure.checkpoints import after_saturation_of
 from oneshot.measure.control_line import control_line
@@ -193,18 +193,13 @@ def _control_arms(seen: Seen) -> list[tuple[Path, str]]:
     for path in sorted(home.parent.glob("*/status.json"), reverse=True)[:SIBLINGS]:
         try:
             config = RunFolder(path.parent).config()
-        except (OneshotError, OSError):
+        except (OneshotError, *WRONG_FORM):
             continue
-        name = str((_section(config, "reward")).get("control") or "")
-        same = all(_section(config, part) == _section(seen.config, part) for part in ("model", "data"))
+        name = str(section(config, "reward").get("control") or "")
+        same = all(section(config, part) == section(seen.config, part) for part in ("model", "data"))
         if name and same and path.parent.name != home.name:
             found.append((path.parent, name))
     return found
-
-
-def _section(config: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    found = config.get(name)
-    return found if isinstance(found, Mapping) else {}
 
 
 def disk(seen: Seen) -> Iterator[Finding]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
+from oneshot._store.values import number
+
 SURE, UNSURE, SILENT = 10.0, 60.0, 300.0
 """Seconds without a sign, at least, until a missing process counts as gone (its machine known, unknown), and until a
 living one is called silent."""
@@ -108,6 +110,5 @@ def ago(seconds: float) -> str:
 
 def _number(value: object) -> float:
     """A time, 0 where there is none."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1e12:
-        return float(value)
-    return 0.0
+    found = number(value)
+    return found if found is not None and 0 <= found < 1e12 else 0.0

@@ -30,18 +30,22 @@ def instruments(
     """Every instrument, JSON-able.
 
     Args:
-        run: what is measured. Each rollout file and each evaluation is read once.
+        run: what is measured.
         task: the evaluation on which base and trained model are compared; empty: see `run_facts.read`. Curves over
             checkpoints, and what rests on them, are of the task with most evaluations.
         words: of self-reflection.
         control: a control arm; one called `format` is a baseline of the format gains.
     """
-    facts, listed = read(run, task), cleaned(words)
-    missing = [*facts.missing]
+    facts = read(run, task)
+    return measured(facts, read(control, facts.task) if control is not None else None, words)
+
+
+def measured(facts: RunFacts, arm: RunFacts | None, words: Sequence[str] = REFLECTION) -> dict[str, Any]:
+    """The same of a run, and a control arm, that were read: the control arm on the run's task."""
+    listed, missing = cleaned(words), [*facts.missing]
     training, more = read_training(facts, listed)
     held = checkpoints(facts, listed or REFLECTION, missing)
     missing += more
-    arm = read(control, facts.task) if control is not None else None
     return {
         "schema": "oneshot.instruments/1",
         "task": facts.task,
@@ -53,7 +57,7 @@ def instruments(
         "dynamics": _dynamics(facts, training, missing),
         "held_out": {"task": held.task, **held.curves},
         **_compared(facts, arm, missing),
-        "drift": _drift(run, missing),
+        "drift": _drift(facts.run, missing),
         "labels": attempt("Label robustness", lambda: labels(facts, missing), None, missing),
         "missing": missing,
     }

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from oneshot._store.values import section
 from oneshot.measure.dynamics import WINDOW, series
-from oneshot.measure.run_facts import RunFacts, section
+from oneshot.measure.run_facts import RunFacts
 from oneshot.measure.statistics import wilson
 
 TRUE_ANSWER = "true_answer"

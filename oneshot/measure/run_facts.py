@@ -5,14 +5,15 @@ A run that died at step 0, one without evaluations and one of an earlier version
 
 from __future__ import annotations
 
-import math
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
-from oneshot._store import files, names
+from oneshot._store.values import number, section
 from oneshot.errors import OneshotError
 from oneshot.history import History
+from oneshot.measure.compared import BASE, Readings, both, chosen, evaluated, readings_of, sizes_of
 from oneshot.record import RunFolder
 from oneshot.rewards.controls import label
 from oneshot.types import EvalRow
@@ -20,11 +21,10 @@ from oneshot.types import EvalRow
 Rows = Sequence[EvalRow]
 Found = TypeVar("Found")
 
-BASE = "base"
 IMITATES = "rft"
 """The control arm whose training samples are recorded responses of the base model."""
 NOT_ITS_OWN = "The training samples of this control arm are recorded responses of the base model."
-WRONG_FORM = (KeyError, TypeError, ValueError, AttributeError, OSError)
+WRONG_FORM = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, OSError)
 """What reading a file of another version raises."""
 
 
@@ -34,6 +34,25 @@ class Counts(NamedTuple):
     step: int
     successes: int
     samples: int
+
+
+def responses_of(row: Mapping[str, Any], config: Mapping[str, Any]) -> int:
+    """Training responses sampled in a step; 0 where neither its row of metrics nor the configuration says it."""
+    own, rollout = number(row.get("rollout/responses")), section(config, "rollout")
+    usual = (number(rollout.get("groups")) or 0) * (number(rollout.get("group_size")) or 0)
+    return int(own if own is not None else usual)
+
+
+def counts_of(metrics: Sequence[Mapping[str, Any]], config: Mapping[str, Any]) -> list[Counts]:
+    """The training samples of every step that has some, from its recorded share."""
+    if section(config, "reward").get("control") == IMITATES:
+        return []
+    known = [(row, responses_of(row, config), number(row.get("train/accuracy"))) for row in metrics]
+    return [
+        Counts(int(row["step"]), min(n, max(0, round(share * n))), n)
+        for row, n, share in known
+        if n > 0 and share is not None
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +67,9 @@ class RunFacts:
     examples: Sequence[Mapping[str, Any]]
     visits: Sequence[Mapping[str, Any]]
     """Rows of the history: `step`, `problem_id`, `samples`, `successes`, `answers`."""
-    readings: Mapping[str, Mapping[int, str]]
-    """Task -> step -> checkpoint of its evaluations, by step; the base model is step 0."""
+    readings: Readings
+    results: Mapping[tuple[str, str], Mapping[str, Any]]
+    """(task, checkpoint) -> results.json, of every evaluation."""
     task: str
     """The evaluation on which base and trained model are compared; empty where there is none."""
     base: Rows
@@ -62,6 +82,11 @@ class RunFacts:
     def name(self) -> str:
         """The folder's name."""
         return self.run.path.resolve().name
+
+    @property
+    def folder(self) -> str:
+        """The run as a word of a command line; see `folder_of`."""
+        return folder_of(self.run, self.config)
 
     @property
     def step(self) -> int:
@@ -86,8 +111,7 @@ class RunFacts:
     @property
     def label(self) -> str:
         """What sets the run apart from a normal one, as every output says it; empty for a normal run."""
-        known = {name: section(self.config, name) for name in ("reward", "data")}
-        return attempt("", lambda: label(known), "", [])
+        return label(self.config)
 
     @property
     def own(self) -> frozenset[str]:
@@ -108,48 +132,34 @@ class RunFacts:
         """
         if self.control == IMITATES:
             return []
-        if self.visits:
-            steps: dict[int, list[int]] = {}
-            for row in self.visits:
-                of_step = steps.setdefault(int(row["step"]), [0, 0])
-                of_step[0] += int(row["successes"])
-                of_step[1] += int(row["samples"])
-            return [Counts(step, *steps[step]) for step in sorted(steps)]
-        rollout = section(self.config, "rollout")
-        usual = (number(rollout.get("groups")) or 0) * (number(rollout.get("group_size")) or 0)
-        found = []
-        for row in self.metrics:
-            samples = int(number(row.get("rollout/responses")) or usual)
-            share = number(row.get("train/accuracy"))
-            if share is not None and samples:
-                found.append(Counts(int(row["step"]), min(samples, max(0, round(share * samples))), samples))
-        return found
+        if not self.visits:
+            return counts_of(self.metrics, self.config)
+        steps: dict[int, list[int]] = {}
+        for row in self.visits:
+            of_step = steps.setdefault(int(row["step"]), [0, 0])
+            of_step[0] += int(row["successes"])
+            of_step[1] += int(row["samples"])
+        return [Counts(step, *steps[step]) for step in sorted(steps)]
 
     def variants(self) -> dict[str, str]:
-        """Baselines of the compared task that were not trained: what it is -> its name in evals/, as `base+icl`."""
-        try:
-            evaluated = self.run.evals()
-        except (OneshotError, *WRONG_FORM):
-            return {}
-        found = {}
-        for task, checkpoint in evaluated:
+        """Baselines of the compared task that were not trained: what it is -> its name in evals/, as `base+icl`.
+
+        Of several prompts (all that there are to choose from are read on the dev set) the one with most right.
+        """
+        found: dict[str, tuple[float, str]] = {}
+        for (task, checkpoint), told in self.results.items():
             kind = checkpoint.removeprefix(f"{BASE}+").split("-")[0]
             if task == self.task and checkpoint.startswith(f"{BASE}+") and kind in ("icl", "prompt"):
-                found[kind] = checkpoint
-        return found
+                found[kind] = max(found.get(kind, (-1.0, "")), (number(told.get("value")) or 0.0, checkpoint))
+        return {kind: checkpoint for kind, (_, checkpoint) in found.items()}
 
 
-def number(value: object) -> float | None:
-    """A finite number as it is; None for anything else."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
-        return float(value)
-    return None
+def folder_of(run: RunFolder, config: Mapping[str, Any]) -> str:
+    """A run as a word of a command line, as whoever made it would type it: `save.runs`/NAME, never a whole path.
 
-
-def section(mapping: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """A part of a configuration or summary; empty where it is absent or something else."""
-    found = mapping.get(name)
-    return found if isinstance(found, Mapping) else {}
+    So an output that is passed on tells nothing of the machine, and is the same wherever it is made.
+    """
+    return shlex.quote(f"{section(config, 'save').get('runs') or 'runs'}/{run.path.resolve().name}")
 
 
 def attempt(what: str, read: Callable[[], Found], empty: Found, missing: list[str]) -> Found:
@@ -168,14 +178,15 @@ def read(run: RunFolder, task: str = "") -> RunFacts:
 
     Args:
         run: the folder.
-        task: the evaluation to compare on. Empty: one with a base and a trained checkpoint, a test set (`...test`)
-            before others, then the one with most problems.
+        task: the evaluation to compare on. Empty: that of `compared.chosen`.
     """
     missing: list[str] = []
     config = attempt("config.json", run.config, dict[str, Any](), missing)
     summary = attempt("summary.json", run.summary, dict[str, Any](), missing)
-    readings = attempt("the list of evaluations", lambda: _readings(run), dict[str, dict[int, str]](), missing)
-    compared = _compared(run, readings, task, missing)
+    found = evaluated(run, missing)
+    readings = readings_of(found)
+    sizes = sizes_of(found, both(readings), lambda name: len({row.id for row in rows_of(run, name, BASE, missing)}))
+    compared = _compared(readings, task, lambda: chosen(readings, sizes, summary, config), missing)
     base: Rows = ()
     trained: Rows = ()
     if compared:
@@ -186,11 +197,12 @@ def read(run: RunFolder, task: str = "") -> RunFacts:
         run=run,
         config=config,
         summary=summary,
-        metrics=attempt("metrics.jsonl", run.metrics, list[dict[str, Any]](), missing),
+        metrics=attempt("metrics.jsonl", lambda: _metrics(run), [], missing),
         events=attempt("events.jsonl", run.events, list[dict[str, Any]](), missing),
         examples=attempt("example.jsonl", run.example, list[dict[str, Any]](), missing),
         visits=attempt("history.jsonl", lambda: _visits(run), [], missing),
         readings=readings,
+        results=found,
         task=compared,
         base=base if trained else (),
         trained=trained,
@@ -203,41 +215,21 @@ def rows_of(run: RunFolder, task: str, checkpoint: str, missing: list[str]) -> R
     return attempt(f"the evaluation {task} of {checkpoint}", lambda: run.read_eval(task, checkpoint)[1], [], missing)
 
 
-def results_of(run: RunFolder, task: str, checkpoint: str) -> Mapping[str, Any]:
-    """`results.json` of an evaluation, without its responses; empty where it cannot be read."""
-    return attempt("", lambda: files.read_json(run.eval_dir(task, checkpoint) / "results.json"), {}, [])
+def _metrics(run: RunFolder) -> Sequence[Mapping[str, Any]]:
+    return [row for row in run.metrics() if number(row["step"]) is not None]
 
 
 def _visits(run: RunFolder) -> Sequence[Mapping[str, Any]]:
     return History.load(run.history_path).rows() if run.history_path.is_file() else []
 
 
-def _readings(run: RunFolder) -> dict[str, dict[int, str]]:
-    found: dict[str, dict[int, str]] = {}
-    for task, checkpoint in run.evals():
-        step = 0 if checkpoint == BASE else names.checkpoint_number(checkpoint)
-        if step >= 0:
-            found.setdefault(task, {})[step] = checkpoint
-    return {task: dict(sorted(steps.items())) for task, steps in found.items()}
-
-
-def _compared(run: RunFolder, readings: Mapping[str, Mapping[int, str]], task: str, missing: list[str]) -> str:
+def _compared(readings: Readings, asked: str, choose: Callable[[], str], missing: list[str]) -> str:
     """The task to compare on; a sentence in `missing` where there is none."""
-    both = {name for name, steps in readings.items() if steps.get(0) == BASE and len(steps) > 1}
-    if task:
-        if task in both:
-            return task
-        missing.append(f"{task} was not evaluated with the base and with a trained model, so neither is compared.")
+    there = both(readings)
+    if asked and asked not in there:
+        missing.append(f"{asked} was not evaluated with the base and with a trained model, so neither is compared.")
         return ""
-    if not both:
-        missing.append(
-            "No evaluation holds both the base and a trained model"
-            + (": nothing was evaluated." if not readings else f" (there is {', '.join(sorted(readings))}).")
-        )
-        return ""
-
-    def rank(name: str) -> tuple[bool, int, str]:
-        problems = results_of(run, name, BASE).get("n")
-        return name.endswith("test"), problems if isinstance(problems, int) else 0, name
-
-    return max(both, key=rank)
+    if not there:
+        others = f" (there is {', '.join(sorted(readings))})." if readings else ": nothing was evaluated."
+        missing.append(f"No evaluation holds both the base and a trained model{others}")
+    return asked or choose()

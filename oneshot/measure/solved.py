@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from oneshot._store.values import section
 from oneshot.measure.pass_at_k import harmonic
 from oneshot.measure.repeated import mean_score
-from oneshot.measure.run_facts import RunFacts, section
+from oneshot.measure.run_facts import RunFacts
 from oneshot.measure.statistics import Interval, wilson
 
 LAST = 10

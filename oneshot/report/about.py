@@ -6,13 +6,15 @@ import base64
 import json
 import shlex
 from collections.abc import Mapping
-from pathlib import PurePath
 from typing import Any
 
+from oneshot._store import files
+from oneshot._store.values import is_number
+from oneshot.measure.control_line import words_of
 from oneshot.report.figures import thinned, values
 from oneshot.report.gather import Facts, part
 from oneshot.report.multiples import SMALL
-from oneshot.report.text import duration, is_number, number
+from oneshot.report.text import duration, number
 
 MOST_EVENTS = 200
 MOST_DATA = 500_000
@@ -41,14 +43,14 @@ def times(facts: Facts) -> list[tuple[str, str, float]]:
 def costs(facts: Facts) -> list[tuple[str, str]]:
     """Tokens, memory, responses: (what, how much)."""
     tokens, lengths = values(facts.metrics, "num_tokens"), values(facts.metrics, "completions/mean_length")
-    each = facts.responses_a_step
+    sizes = {float(row["step"]): facts.responses(row) for row in facts.metrics}
     rows = []
-    if each and facts.metrics:
-        rows.append(("training responses", f"{each * len(facts.metrics):,}"))
+    if any(sizes.values()):
+        rows.append(("training responses", f"{sum(sizes.values()):,}"))
     if tokens:
         rows.append(("response tokens sampled in training", f"{round(sum(y for _, y in tokens)):,}"))
-    elif each and lengths:
-        rows.append(("response tokens sampled in training", f"{round(each * sum(y for _, y in lengths)):,}"))
+    elif any(sizes.values()) and lengths:
+        rows.append(("response tokens sampled in training", f"{round(sum(sizes[x] * y for x, y in lengths)):,}"))
     steps = [y for _, y in values(facts.metrics, "step_time")]
     if steps:
         rows.append(("time of one step, median", duration(sorted(steps)[len(steps) // 2])))
@@ -82,13 +84,11 @@ def health(facts: Facts) -> list[tuple[str, str]]:
     rows = [("attempts", str(count) if count else "not recorded")]
     findings = sum(event.get("kind") == "health" for event in facts.events)
     rows.append(("health findings", str(findings)))
-    each = facts.responses_a_step
+    sizes = {float(row["step"]): facts.responses(row) for row in facts.metrics}
     for key, name in SHARES.items():
         found = values(facts.metrics, key)
-        if found and each:
-            rows.append(
-                (name, f"{round(each * sum(y for _, y in found)):,} of {each * len(found):,} training responses")
-            )
+        if total := sum(sizes[x] for x, _ in found):
+            rows.append((name, f"{round(sum(sizes[x] * y for x, y in found)):,} of {total:,} training responses"))
     dropped = [y for _, y in values(facts.metrics, "dropped")]
     if dropped:
         rows.append(("steps dropped (gradient not finite)", f"{sum(y > 0 for y in dropped)} of {len(dropped)}"))
@@ -97,10 +97,7 @@ def health(facts: Facts) -> list[tuple[str, str]]:
 
 def command(facts: Facts) -> str:
     """The command line as it can be pasted."""
-    found = facts.env.get("argv")
-    argv = [str(word) for word in found] if isinstance(found, list | tuple) else []
-    if argv and PurePath(argv[0]).name in {"oneshot", "oneshot-rlvr", "__main__.py"}:
-        argv = argv[1:]
+    argv = words_of(facts.env)
     return shlex.join(["oneshot", *argv]) if argv else ""
 
 
@@ -168,7 +165,7 @@ def data(facts: Facts) -> dict[str, Any]:
 
 
 def _dumped(found: object) -> str:
-    return json.dumps(found, ensure_ascii=True, default=str)
+    return files.dumps(found)
 
 
 def data_link(facts: Facts) -> str:

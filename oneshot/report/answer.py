@@ -8,7 +8,7 @@ from typing import Any
 
 from oneshot.measure.claims import Claim
 from oneshot.report import sections
-from oneshot.report.arms import comparable, missing_control
+from oneshot.report.arms import comparable
 from oneshot.report.gather import Facts, part
 from oneshot.report.text import points
 
@@ -27,6 +27,8 @@ class Shown:
 
     title: str
     claim: Claim
+    tries: Sequence[str]
+    """Lines that would make it testable, where they do not stand above already."""
 
     @property
     def numbers(self) -> str:
@@ -35,11 +37,6 @@ class Shown:
         if claim.estimate is None or claim.low is None or claim.high is None:
             return ""
         return f"{points(claim.estimate)} points (95 %: {points(claim.low)} to {points(claim.high)}), n {claim.n:,}"
-
-    @property
-    def tries(self) -> Sequence[str]:
-        """Lines that would make it testable."""
-        return self.claim.tries
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,12 +52,21 @@ class Beside:
 
 def view(facts: Facts) -> dict[str, Any]:
     """What `answer.html` prints."""
+    first, arm = next((rows[0] for _, rows in sections.table(facts)), None), beside(facts)
+    above = arm.lines if arm is not None and first is not None else ()
     return {
         "headline": sections.headline(facts),
-        "claims": [Shown(title=TITLES.get(claim.name, claim.name), claim=claim) for claim in facts.claims],
+        "claims": [
+            Shown(
+                title=TITLES.get(claim.name, claim.name),
+                claim=claim,
+                tries=[line for line in claim.tries if line not in above],
+            )
+            for claim in facts.claims
+        ],
         "model": str(facts.summary.get("model") or part(facts.config, "model").get("name") or ""),
-        "first": next((rows[0] for _, rows in sections.table(facts)), None),
-        "control": beside(facts),
+        "first": first,
+        "control": arm,
     }
 
 
@@ -82,8 +88,6 @@ def beside(facts: Facts) -> Beside | None:
 
 
 def _lines(facts: Facts) -> Sequence[str]:
-    """Lines that make the control arm's gain known: the claim's own, else general ones."""
-    train, report = missing_control(facts)
+    """Lines that make the control arm's gain known: those of the claim, else those that train an arm."""
     known = next((claim.tries for claim in facts.claims if claim.name == "beyond_control"), ())
-    own = [line for line in known if "--control" in line] or [train]
-    return [*own, report]
+    return known or facts.control_lines

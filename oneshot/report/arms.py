@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from oneshot.report.text import is_number
+from oneshot._store.values import number, section
 from oneshot.rewards.controls import CONTROLS, label
 
 if TYPE_CHECKING:
     from oneshot.report.gather import Facts
-
-NULL = "shuffled"
-"""The control arm that the missing one is suggested as: the same rewards, without their information."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,31 +29,14 @@ class Arm:
 
 def arm_of(config: Mapping[str, Any], summary: Mapping[str, Any]) -> Arm:
     """The arm that a run's configuration names; the summary's words where they are there."""
-    reward, data, said = (found if isinstance(found, Mapping) else {} for found in
-                          (config.get("reward"), config.get("data"), summary.get("control")))  # fmt: skip
-    name, corrupt = str(reward.get("control") or ""), data.get("corrupt")
-    share = float(corrupt) if is_number(corrupt) else 0.0
-    if not name and share <= 0:
-        return Arm()
+    name = str(section(config, "reward").get("control") or "")
     known = CONTROLS.get(name)
-    try:
-        words = label(config)
-    except (LookupError, TypeError, ValueError, AttributeError):  # an arm or a form that this version does not know
-        words = f"control arm: {name}" if name else "some answers corrupted"
+    told = section(summary, "control").get("meaning") or (known.meaning if known else "")
     return Arm(
         name=name,
-        label=words,
-        meaning=str(said.get("meaning") or (known.meaning if known else "")) if name else "",
-        corrupt=share,
-    )
-
-
-def missing_control(facts: Facts) -> tuple[str, str]:
-    """Lines that train a control arm of this run and write the page again with it."""
-    config = shlex.quote(f"{facts.folder}/config.json")
-    return (
-        f"oneshot train -c {config} --control {NULL}",
-        f"oneshot report {shlex.quote(facts.folder)} --with CONTROL_RUN",
+        label=label(config),
+        meaning=str(told) if name else "",
+        corrupt=number(section(config, "data").get("corrupt")) or 0.0,
     )
 
 

@@ -8,10 +8,11 @@ from typing import Any
 
 from markupsafe import Markup
 
+from oneshot._store.values import is_number
 from oneshot.measure.statistics import wilson
 from oneshot.report.charts import Frame, Marker, Point, Series, line_chart
-from oneshot.report.gather import Facts, Read
-from oneshot.report.text import is_number, percent
+from oneshot.report.gather import Facts, Read, part
+from oneshot.report.text import percent
 
 WIDE, NARROW = 860.0, 340.0
 MOST_POINTS = 300
@@ -108,7 +109,8 @@ def training(facts: Facts) -> Figure | None:
 def _saturation(facts: Facts) -> str:
     if facts.saturation is not None:
         return " Saturated: the first step whose next 10 steps have a 95 % lower bound of at least 95 %."
-    return " The training samples were not saturated in this run." if facts.metrics else ""
+    why = str(part(facts.measured, "saturation").get("why") or "The training samples were not saturated in this run.")
+    return f" {why}" if facts.metrics else ""
 
 
 def _held_series(facts: Facts) -> Iterator[Series]:
@@ -135,12 +137,12 @@ def _held(label: str, readings: Sequence[Read], style: str, shift: float) -> Ser
 
 
 def _train_series(facts: Facts) -> Series:
-    points = values(facts.metrics, "train/accuracy")
-    n = facts.responses_a_step
+    rows = [row for row in facts.metrics if is_number(row.get("train/accuracy"))]
+    points, sizes = values(rows, "train/accuracy"), [facts.responses(row) for row in rows]
     bounds: list[Point] = []
-    if n:
-        intervals = [wilson(min(n, max(0, round(y * n))), n) for _, y in points]
-        bounds = [(interval.low, interval.high) for interval in intervals]
+    if all(sizes):
+        found = [wilson(min(n, max(0, round(y * n))), n) for (_, y), n in zip(points, sizes, strict=True)]
+        bounds = [(interval.low, interval.high) for interval in found]
     label = "training samples" if facts.examples != 1 else "training samples of the example"
     return Series(label=label, points=thinned(points, MOST_POINTS), bounds=thinned(bounds, MOST_POINTS))
 

@@ -6,19 +6,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from oneshot._store.values import is_number
+from oneshot._store.values import section as part
 from oneshot.errors import OneshotError
 from oneshot.measure import gains
 from oneshot.measure.claims import Claim
+from oneshot.measure.compared import summary_size
+from oneshot.measure.control_run import held_out_of
+from oneshot.measure.run_facts import folder_of, responses_of
 from oneshot.measure.scores import answered
 from oneshot.record import RunFolder
 from oneshot.report.arms import Arm, arm_of
-from oneshot.report.heldout import HeldOut, Read, Rows, Task, held_out, own_rows, step_of
-from oneshot.report.measured import claimed, measured
+from oneshot.report.heldout import HeldOut, Read, Rows, Task, held_out, own_rows
+from oneshot.report.measured import measured
 from oneshot.report.reading import Reading
-from oneshot.report.text import is_number
 from oneshot.types import EvalRow
 
-__all__ = ["Facts", "HeldOut", "Read", "Rows", "Task", "gather", "part", "step_of"]
+__all__ = ["Facts", "HeldOut", "Read", "Rows", "Task", "gather", "part"]
 
 ROLLOUT_STEPS, ROLLOUTS_A_STEP = 4, 6
 
@@ -29,7 +33,7 @@ class Facts:
 
     name: str
     folder: str = ""
-    """The path as it is typed in a command."""
+    """The run as a word of a command line."""
     config: Mapping[str, Any]
     env: Mapping[str, Any]
     status: Mapping[str, Any]
@@ -52,6 +56,10 @@ class Facts:
     measured: Mapping[str, Any] = field(default_factory=dict)
     """What `measure.instruments` found."""
     claims: Sequence[Claim] = ()
+    again: str = ""
+    """The line of a new run with this one's settings."""
+    control_lines: Sequence[str] = ()
+    """Lines that train a control arm of this run and put it on the page."""
     control: Facts | None = None
     notes: Sequence[str] = ()
     """What could not be read."""
@@ -62,12 +70,16 @@ class Facts:
         said = str(self.status.get("state") or "")
         return "done" if said == "running" and self.summary.get("headline") else said
 
+    def responses(self, row: Mapping[str, Any]) -> int:
+        """Training responses of a step, given its metrics; 0 where nothing says it."""
+        return responses_of(row, self.config)
+
     @property
-    def responses_a_step(self) -> int:
-        """Training responses of one step; 0 when the configuration does not say."""
-        rollout = part(self.config, "rollout")
-        groups, size = rollout.get("groups"), rollout.get("group_size")
-        return int(groups) * int(size) if is_number(groups) and is_number(size) else 0
+    def responses_a_step(self) -> str:
+        """Training responses of one step, `32` or `32 to 64`; empty where nothing says it."""
+        sizes = {self.responses(row) for row in self.metrics or ({},)}
+        least, most = min(sizes), max(sizes)
+        return "" if not most else f"{most:,}" if least == most else f"{least:,} to {most:,}"
 
     @property
     def saturation(self) -> int | None:
@@ -85,23 +97,24 @@ class Facts:
         return own_rows(rows, self.kind)
 
 
-def part(found: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    """A part of a file that should be an object; empty where it is anything else."""
-    value = found.get(key)
-    return value if isinstance(value, Mapping) else {}
-
-
 def gather(run: RunFolder, control: RunFolder | None = None) -> Facts:
     """Read a run folder, and the control arm's if given. What is absent or damaged is noted, never an error."""
-    facts = replace(recorded(run), control=recorded(control) if control is not None else None)
+    facts = recorded(run)
+    facts = replace(facts, control=recorded(control, facts.held) if control is not None else None)
     notes = [*facts.notes]
     found = measured(run, control, facts.held.task, notes)
-    tested = claimed(run, control, facts.held.task, notes)
-    return replace(facts, measured=found, claims=tested, notes=notes)
+    return replace(
+        facts,
+        measured=found.instruments,
+        claims=found.claims,
+        again=found.again,
+        control_lines=found.control_lines,
+        notes=notes,
+    )
 
 
-def recorded(run: RunFolder) -> Facts:
-    """What the folder holds, without instruments and claims."""
+def recorded(run: RunFolder, beside: HeldOut | None = None) -> Facts:
+    """What the folder holds, without instruments and claims; `beside` as of `heldout.held_out`."""
     reading = Reading(run)
     summary, config, examples = reading.json("summary.json"), reading.json("config.json"), reading.rows("example.jsonl")
     example = {**(examples[0] if examples else {}), **part(summary, "example")}
@@ -109,7 +122,7 @@ def recorded(run: RunFolder) -> Facts:
     events = reading.rows("events.jsonl")
     facts = Facts(
         name=run.path.resolve().name,
-        folder=f"{part(config, 'save').get('runs') or 'runs'}/{run.path.resolve().name}",
+        folder=folder_of(run, config),
         config=config,
         env=reading.json("env.json"),
         status=reading.json("status.json"),
@@ -120,13 +133,13 @@ def recorded(run: RunFolder) -> Facts:
         examples=len(examples),
         kind=kind,
         arm=arm_of(config, summary),
-        held=held_out(reading, kind, summary),
+        held=held_out(reading, kind, config, summary, beside),
         rollouts=_rollouts(reading),
         selection=reading.rows("selection.jsonl"),
         saved=_saved(run, events),
     )
     notes = [*reading.notes]
-    return replace(facts, summary=_completed(facts, notes), notes=notes)
+    return replace(facts, summary=_completed(facts, examples, notes), notes=notes)
 
 
 def _rollouts(reading: Reading) -> dict[int, tuple[Sequence[Mapping[str, Any]], int]]:
@@ -143,23 +156,31 @@ def _saved(run: RunFolder, events: Sequence[Mapping[str, Any]]) -> list[int]:
     return sorted(noted | set(run.checkpoints()))
 
 
-def _completed(facts: Facts, notes: list[str]) -> dict[str, Any]:
-    """The summary, with the comparisons it lacks computed from the graded responses."""
+def _completed(facts: Facts, examples: Sequence[Mapping[str, Any]], notes: list[str]) -> dict[str, Any]:
+    """The summary, with the comparisons it lacks, or has of something else, computed from the graded responses.
+
+    Its sentence is kept where it is about this comparison.
+    """
     summary = dict(facts.summary)
     if not facts.held.base or not facts.held.trained:
         return summary
     try:
-        computed = _computed(facts)
+        computed = _computed(facts, examples)
     except OneshotError as error:
         where = f"base and {facts.held.checkpoint} on {facts.held.task}"
         notes.append(f"{where} cannot be compared: {error.message}")
         return summary
+    if not (facts.held.summarised and summary_size(summary)):
+        summary.pop("headline", None)
+    if not facts.held.summarised:
+        return {**summary, **computed}
     return {**computed, **{key: value for key, value in summary.items() if value not in (None, {}, [], "")}}
 
 
-def _computed(facts: Facts) -> dict[str, Any]:
+def _computed(facts: Facts, examples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     base, trained = facts.held.base, facts.held.trained
-    first_base, first_trained = facts.own(base) or base, facts.own(trained) or trained
+    headline = held_out_of(base, {facts.kind} - {""}, examples)
+    first_base, first_trained = headline.of(base), headline.of(trained)
     names = dict.fromkeys(str(name) for row in base for name in row.meta.get("rungs") or ())
     both = (("base", base), ("trained", trained))
     out: dict[str, Any] = {

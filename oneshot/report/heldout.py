@@ -8,6 +8,7 @@ from typing import Any
 
 from oneshot.errors import OneshotError
 from oneshot.measure import gains
+from oneshot.measure.compared import both, chosen, readings_of, sizes_of, step_of, summary_size
 from oneshot.measure.pairing import by_problem
 from oneshot.measure.scores import accuracy
 from oneshot.measure.statistics import Interval
@@ -49,6 +50,8 @@ class HeldOut:
 
     task: str = ""
     checkpoint: str = ""
+    summarised: bool = True
+    """What summary.json compares, if anything, is this task and this checkpoint."""
     base: Rows = ()
     trained: Rows = ()
     between: tuple[str, Rows] = ("", ())
@@ -69,31 +72,34 @@ def own_rows(rows: Rows, kind: str) -> list[EvalRow]:
     return [row for row in rows if kind and row.category == kind]
 
 
-def step_of(checkpoint: str) -> int | None:
-    """Optimiser steps behind a checkpoint's name: 0 for `base`, 12 for `checkpoint-12`, None for other names."""
-    if checkpoint == "base":
-        return 0
-    number = checkpoint.removeprefix("checkpoint-")
-    return int(number) if number != checkpoint and number.isdecimal() else None
+def held_out(
+    reading: Reading,
+    kind: str,
+    config: Mapping[str, Any],
+    summary: Mapping[str, Any],
+    beside: HeldOut | None = None,
+) -> HeldOut:
+    """Read what is needed of a run's evaluations; what cannot be read is noted in `reading`.
 
-
-def held_out(reading: Reading, kind: str, summary: Mapping[str, Any]) -> HeldOut:
-    """Read what is needed of a run's evaluations; what cannot be read is noted in `reading`."""
-    results = {key: reading.results(*key) for key in reading.evals()}
-    steps: dict[str, dict[int, str]] = {}
-    for task, checkpoint in results:
-        step = step_of(checkpoint)
-        if step is not None:
-            steps.setdefault(task, {})[step] = checkpoint
+    Which task is compared is `measure.compared`'s choice. With `beside`, the evaluations of the run that this one is a
+    control arm of: that run's task, after as many steps, as far as this one was read there.
+    """
+    results = reading.evals()
+    steps = readings_of(results)
     bases = {t: rows for t, read in steps.items() if 0 in read and (rows := reading.graded(t, "base", texts=False))}
-    sizes = {t: len({row.id for row in bases[t]}) for t, read in steps.items() if t in bases and max(read) > 0}
-    task = _compared(sizes, summary)
+    sizes = sizes_of(results, both(steps), lambda name: len({row.id for row in bases.get(name, ())}))
+    own = chosen(steps, sizes, summary, config)
+    task = beside.task if beside is not None and beside.task in both(steps) else own
     curve = max(steps, key=lambda name: (len(steps[name]), name != task, name), default="")
     read = steps.get(task, {})
-    last, middle = read.get(max(read, default=0), ""), _between(list(read))
+    wanted = step_of(beside.checkpoint) if beside is not None else None
+    place = wanted if wanted and wanted in read else max(read, default=0)
+    last, middle = read.get(place, ""), _between([step for step in read if step <= place])
+    told = summary_size(summary)
     return HeldOut(
         task=task,
         checkpoint=last,
+        summarised=task == own and place == max(read, default=0) and told in (None, sizes.get(task)),
         base=reading.graded(task, "base", texts=True) if task else (),
         trained=reading.graded(task, last, texts=True) if task else (),
         between=(read[middle], reading.graded(task, read[middle], texts=True)) if middle else ("", ()),
@@ -103,16 +109,6 @@ def held_out(reading: Reading, kind: str, summary: Mapping[str, Any]) -> HeldOut
         tasks=_others(reading, steps, bases, {task, curve if _is_dev(curve, steps) else task}, summary),
         results=results,
     )
-
-
-def _compared(sizes: Mapping[str, int], summary: Mapping[str, Any]) -> str:
-    """The task to compare on: the one that the summary is about, else a test set, else the one with most problems.
-
-    Which one the summary is about shows in its number of problems.
-    """
-    overall = summary.get("overall") or summary.get("paired")
-    told = overall.get("n") if isinstance(overall, Mapping) else None
-    return max(sizes, key=lambda name: (sizes[name] == told, name.endswith("test"), sizes[name], name), default="")
 
 
 def _is_dev(curve: str, steps: Mapping[str, Mapping[int, str]]) -> bool:

@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from oneshot._store.values import is_number
 from oneshot.report.arms import comparable
 from oneshot.report.gather import Facts, part
 from oneshot.report.sections import categories, table, tasks
-from oneshot.report.text import is_number, points
+from oneshot.report.text import points
 
 SMALL_N = 30
 
@@ -39,10 +40,10 @@ def _control(facts: Facts) -> Iterator[str]:
     control, why = facts.control, comparable(facts)
     if why or control is None:
         yield f"The gain is over the base model alone, because {why}: how much of it the example taught is not known."
-    elif control.last_step != facts.last_step:
+    elif control.held.checkpoint != facts.held.checkpoint:
         yield (
-            f"The control arm took {control.last_step} steps and this run {facts.last_step}: the two are not compared "
-            "at equal training."
+            f"The control arm is compared after other training: its {control.held.checkpoint} with "
+            f"{facts.held.checkpoint} here."
         )
     else:
         yield "The control arm is compared at equal steps. At equal drift from the base it could come out differently."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from oneshot._store.values import is_number
 from oneshot.report.charts import Frame, Point, Series, line_chart
 from oneshot.report.figures import (
     MOST_POINTS,
@@ -17,7 +18,7 @@ from oneshot.report.figures import (
     whole_percent,
 )
 from oneshot.report.gather import Facts, part
-from oneshot.report.text import is_number, number, percent
+from oneshot.report.text import number, percent
 
 
 @dataclass(frozen=True, kw_only=True)

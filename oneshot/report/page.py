@@ -21,6 +21,7 @@ import jinja2
 from markupsafe import Markup
 
 import oneshot
+from oneshot._store.values import is_number
 from oneshot.measure.statistics import wilson
 from oneshot.record import RunFolder
 from oneshot.report import about, answer, limits, marks, multiples, reach, samples, sections, sources, text
@@ -45,7 +46,11 @@ def build(run: RunFolder, *, control: RunFolder | None = None, live: bool = Fals
     A page that would be larger shows fewer and shorter responses. `control` is the run of a control arm, whose gains
     stand beside this run's; `live` makes a browser read the page again every few seconds, and changes nothing else.
     """
-    facts = gather(run, control)
+    return fitted(gather(run, control), live=live)
+
+
+def fitted(facts: Facts, *, live: bool = False) -> str:
+    """`build` of a folder that was read."""
     page = render(facts, live=live)
     for pairs, limit in ((24, 1500), (12, 600), (4, 200)):
         if len(page.encode("utf-8", "replace")) <= MOST_BYTES:
@@ -114,20 +119,17 @@ def _results(facts: Facts) -> dict[str, Any]:
 def _example(facts: Facts) -> dict[str, Any]:
     """Texts of the training example, how often the untrained model solved it, and its place in the pool."""
     found = facts.example
-    rate, rank, drawn = (found.get(key) for key in ("base_rate", "rank", "base_rate_samples"))
-    if text.is_number(rate) and text.is_number(drawn) and drawn > 0:  # as example.jsonl has it
+    rate, drawn = (found.get(key) for key in ("base_rate", "base_rate_samples"))
+    if is_number(rate) and is_number(drawn) and drawn > 0:  # as example.jsonl has it
         interval = wilson(round(rate * drawn), int(drawn))
         rate = {"value": rate, "ci_low": interval.low, "ci_high": interval.high, "n": int(drawn)}
-    ranked = [str(row.get("id")) for row in facts.selection]
-    place = ranked.index(str(found.get("id"))) + 1 if str(found.get("id")) in ranked else None
     return {
         "prompt": str(found.get("prompt") or ""),
         "answer": str(found.get("answer") or ""),
         "kind": sections.named(facts.kind) if facts.kind else "",
-        "rate": rate if isinstance(rate, dict) and text.is_number(rate.get("value")) else None,
+        "rate": rate if isinstance(rate, dict) and is_number(rate.get("value")) else None,
         "suffix": str(part(facts.config, "data").get("suffix") or ""),
-        "rank": rank if text.is_number(rank) else place,
-        "pool": len(ranked),
+        "pool": len(facts.selection),
     }
 
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from oneshot._store.values import is_number
 from oneshot.measure import gains
 from oneshot.report.bars import dumbbells, stacked
 from oneshot.report.charts import Frame, Series, line_chart
@@ -13,7 +14,7 @@ from oneshot.report.figures import NARROW, WIDE, Figure, whole_percent
 from oneshot.report.gather import Facts, part
 from oneshot.report.plots import Dot, histogram, scatter
 from oneshot.report.sections import Entry, named
-from oneshot.report.text import is_number, number, percent, points
+from oneshot.report.text import number, percent, points
 
 BAND = (
     "The band is the 95 % interval of the paired difference, laid from the base and cut at 0 and 100 %. "

@@ -5,21 +5,19 @@ Responses are read line by line, so a file of 10^5 of them never lies in memory,
 
 from __future__ import annotations
 
-import gzip
 import json
-import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from oneshot._store import names
 from oneshot._store.rows import last_attempts
+from oneshot._store.streams import BROKEN, lines
+from oneshot._store.values import is_number
+from oneshot.measure.compared import evaluated
 from oneshot.record import RunFolder
-from oneshot.report.text import is_number
 from oneshot.types import EvalRow
 
-LONGEST_LINE = 16 << 20
-"""Bytes; a longer line is taken for damage."""
 LONGEST_TEXT = 12_000
 """Characters kept of a response that may be shown."""
 _SHORT = 500
@@ -30,7 +28,7 @@ class Reading:
     """The files of one run; `notes` says in sentences what could not be read."""
 
     def __init__(self, run: RunFolder) -> None:
-        self.path = run.path
+        self.run, self.path = run, run.path
         self.notes: list[str] = []
         self._texts: dict[str, str] = {}
 
@@ -72,34 +70,22 @@ class Reading:
         rows = [row for row in self.rows("metrics.jsonl") if is_number(row.get("step"))]
         return last_attempts({**r, "step": int(r["step"]), "attempt": _whole(r.get("attempt"))} for r in rows)
 
-    def evals(self) -> list[tuple[str, str]]:
-        """(task, checkpoint) of every finished evaluation, base first, then by step.
-
-        The names are those of results.json; where an older one lacks them, those of the folders.
-        """
-        found = []
-        for path in sorted(self.path.glob("evals/*/*/results.json")):
-            told = self.json(str(path.relative_to(self.path)))
-            task, checkpoint = str(told.get("task") or path.parts[-3]), str(told.get("checkpoint") or path.parts[-2])
-            if path.parent == self._eval(task, checkpoint):
-                found.append((task, checkpoint))
-        return sorted(found, key=lambda key: (key[0], names.checkpoint_number(key[1]), key[1]))
-
-    def results(self, task: str, checkpoint: str) -> dict[str, Any]:
-        """`results.json` of an evaluation."""
-        return self.json(str((self._eval(task, checkpoint) / "results.json").relative_to(self.path)))
+    def evals(self) -> dict[tuple[str, str], Mapping[str, Any]]:
+        """(task, checkpoint) -> results.json of every finished evaluation (`compared.evaluated`)."""
+        missing: list[str] = []
+        found = evaluated(self.run, missing)
+        for sentence in missing:
+            self.note(sentence)
+        return found
 
     def graded(self, task: str, checkpoint: str, *, texts: bool) -> list[EvalRow]:
         """The graded responses of an evaluation; without `texts` the responses themselves are left out."""
-        path, what = self._eval(task, checkpoint) / "samples.jsonl.gz", f"evaluation {task} of {checkpoint}"
+        path, what = self.run.eval_dir(task, checkpoint) / "samples.jsonl.gz", f"evaluation {task} of {checkpoint}"
         rows = [self._eval_row(row, texts) for row in self._objects(self._stream(path, what), what)]
         kept = [row for row in rows if row is not None]
         if len(kept) < len(rows):
             self.note(f"{what}: {len(rows) - len(kept)} rows have no id or no grade.")
         return kept
-
-    def _eval(self, task: str, checkpoint: str) -> Path:
-        return self.path / "evals" / names.file_name(task) / names.file_name(checkpoint)
 
     def rollout_steps(self) -> list[int]:
         """Steps whose training responses are recorded."""
@@ -118,11 +104,10 @@ class Reading:
 
     def _stream(self, path: Path, what: str) -> Iterator[bytes]:
         try:
-            with gzip.open(path, "rb") as file:
-                yield from iter(lambda: file.readline(LONGEST_LINE), b"")
+            yield from lines(path)
         except FileNotFoundError:
             self.note(f"{what}: the responses are not in the folder.")
-        except (OSError, EOFError, zlib.error) as error:
+        except BROKEN as error:
             self.note(f"{what}: the file is damaged ({error}).")
 
     def _objects(self, lines: Iterable[bytes], what: str) -> Iterator[dict[str, Any]]:

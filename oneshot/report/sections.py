@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from oneshot._store.values import is_number
+from oneshot.measure.differences import JUDGED
 from oneshot.measure.gains import badge
 from oneshot.report.arms import comparable
 from oneshot.report.bars import Change
 from oneshot.report.gather import Facts, part
-from oneshot.report.text import is_number, percent, points
+from oneshot.report.text import percent, points
 
 MARKS = {"supported": "▲", "harmed": "▼", "inconclusive": "◇", "not tested": "–"}
 """The badge's shape beside its word, so that it does not rest on colour."""
@@ -148,9 +150,9 @@ def _beside(rows: Any, facts: Facts) -> dict[str, Entry]:
 
 
 def headline(facts: Facts) -> tuple[str, str]:
-    """The summary's first sentence and its others; for a run without one, what the numbers say."""
+    """The summary's first sentence and its others; without one, or where the badge says another word, the numbers."""
     said = str(facts.summary.get("headline") or "").strip()
-    if said:
+    if said and not _contradicted(facts):
         first, *others = re.split(r"(?<=[.!?])\s+(?=[A-Z])", said, maxsplit=1)
         return first, "".join(others)
     found = entry("", facts.summary.get("paired"))
@@ -165,6 +167,16 @@ def headline(facts: Facts) -> tuple[str, str]:
     first, last = percent(accuracy[0], 0), percent(accuracy[-1], 0)
     steps = f"In {len(accuracy)} training steps" if len(accuracy) > 1 else "In 1 training step"
     return f"{steps}, accuracy on the training samples went from {first} to {last}.", ""
+
+
+def _contradicted(facts: Facts) -> bool:
+    """Whether the summary's sentence judges held-out problems and the badge does otherwise.
+
+    The badge is adjusted for all claims of the page, and asks whether there was room to measure at all.
+    """
+    word = str(part(facts.summary, "paired").get("badge") or "")
+    badge_of = {claim.name: claim.badge for claim in facts.claims}
+    return word in JUDGED and badge_of.get("held_out", word) != word
 
 
 def badges(rows: Sequence[Entry]) -> dict[str, int]:

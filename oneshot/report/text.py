@@ -7,12 +7,12 @@ name. Formulas go through `latex2mathml`, whose output lets markup through, so i
 
 from __future__ import annotations
 
-import math
 import re
 import unicodedata
-from typing import TypeGuard
 
 from markupsafe import Markup, escape
+
+from oneshot._store.values import is_number
 
 _JOINERS = "\u200c\u200d"  # Persian and emoji need them, and they cannot reorder text
 _C0 = (
@@ -125,11 +125,6 @@ def _mathml(latex: str, display: bool) -> Markup | None:
         return None  # the converter has no common error class and fails in many ways on broken input
     clean = nh3.clean(raw, tags=_MATHML_TAGS, attributes=_MATHML_ATTRIBUTES, link_rel=None)
     return Markup(clean) if re.sub(r"<[^>]*>", "", clean).strip() else None
-
-
-def is_number(value: object) -> TypeGuard[int | float]:
-    """A finite int or float; bool, None, NaN and infinities are not."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def percent(value: float | None, digits: int = 1) -> str:

@@ -95,6 +95,8 @@ def inert(config: Config) -> list[str]:
     """The settings that cannot act in this arm, as a sentence; nothing for a normal run."""
     name = config.reward.control
     found = CONTROLS[name].inert if name else ()
+    if name == "unguessable" and config.algorithm.kl_in_reward:
+        found = ()  # the KL that is taken off each reward is learned from by the policy term
     return [f"cannot act in the control arm {name}: {', '.join(found)}"] if found else []
 
 
@@ -141,12 +143,14 @@ def check(config: Config, verify: Verifier) -> None:
         why = "it is not known which form it asks for, so none can be paid alone"
     elif name in READS_ANSWERS and graders.is_users(verify):
         why = "your own function need not say which answer it read, and this arm pays answers"
+    elif name == "unguessable" and graders.is_users(verify):
+        why = "your own function need not look at the answer, so it may pay for one that nobody gives"
     elif (name == "wrong" or config.data.corrupt) and gym:
         why = "its references name an entry of the library, not an answer, so no other label can be put there"
     if why:
         arm = (
             f"reward.control = {name}"
-            if name in ("format", *READS_ANSWERS)
+            if name in ("format", "unguessable", *READS_ANSWERS)
             else f"data.corrupt = {config.data.corrupt:g}"
         )
         raise UsageError(

@@ -13,11 +13,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 from types import FrameType
 
 from oneshot.errors import OneshotError, Stopped, UsageError
 from oneshot.record import RunFolder
 from oneshot.report import page
+from oneshot.report.text import visible
 from oneshot.stages.live_server import HOST, Server
 from oneshot.stages.signals import INTERRUPTED
 
@@ -33,17 +35,18 @@ def main(run: RunFolder, port: object = None, *, offline: bool, as_json: bool) -
         UsageError: E103 no such port, or it is taken; E105 with `--offline`, which opens no socket.
         Stopped: at the end, with 130 after Ctrl-C and 0 after SIGTERM.
     """
+    word = quote(str(run.path))
     if offline:
         raise UsageError(
             f"--web listens on a socket of {HOST}, and --offline opens none.",
             code="E105",
-            tries=(f"oneshot watch {run.path}", f"oneshot report {run.path}   (a page that opens from disk)"),
+            tries=(f"oneshot watch {word}", f"oneshot report {word}   (a page that opens from disk)"),
         )
     with opened(run, port) as server, _signals() as came:
         url = f"http://{HOST}:{server.server_port}/"
         print(json.dumps({"schema": "oneshot.watch-web/1", "run": str(run.path), "url": url}) if as_json else url)
         sys.stdout.flush()
-        print(f"{run.path.name} live, on this machine only; Ctrl-C ends it", file=sys.stderr, flush=True)
+        print(f"{visible(run.path.name)} live, on this machine only; Ctrl-C ends it", file=sys.stderr, flush=True)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
         thread.start()
         while not came:
@@ -91,7 +94,7 @@ def opened(run: RunFolder, port: object = None) -> Server:
         raise UsageError(
             f"port {port} of {HOST} cannot be used: {error.strerror}.",
             code="E103",
-            tries=(f"oneshot watch {run.path} --web --port {free.server_port}",),
+            tries=(f"oneshot watch {quote(str(run.path))} --web --port {free.server_port}",),
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""`oneshot ls`: every run, study and evaluation in the folder of runs, newest first. Loads no torch, changes nothing."""
+"""`oneshot ls`: every run, study and evaluation in the folder of runs, newest first. Loads no torch."""
 
 from __future__ import annotations
 
@@ -74,7 +74,16 @@ def _row(entry: Mapping[str, Any]) -> tuple[str, ...]:
     step = f"{entry['step']}/{entry['steps']}" if entry["steps"] else str(entry["step"])
     share = entry["training"]
     training = f"{share['first']:.0%} -> {share['last']:.0%}" if share else ""
-    return name, _state(entry), step, training, _points(entry["headline"]), kept, short(entry["model"], _CUT), _what(entry)
+    return (
+        name,
+        _state(entry),
+        step,
+        training,
+        _points(entry["headline"]),
+        kept,
+        short(entry["model"], _CUT),
+        _what(entry),
+    )
 
 
 def _state(entry: Mapping[str, Any]) -> str:

@@ -72,7 +72,14 @@ def _entry(path: Path, now: float) -> dict[str, Any] | None:
         if (evaluated := EvalFolder.find(path)) is not None:
             tasks = sorted({result.parents[1].name for result in path.glob("evals/*/*/results.json")})
             model = str(evaluated.model().get("model", ""))
-            return {**own, "kind": "evaluation", "state": DONE, "created": _changed(path), "model": model, "tasks": tasks}
+            return {
+                **own,
+                "kind": "evaluation",
+                "state": DONE,
+                "created": _changed(path),
+                "model": model,
+                "tasks": tasks,
+            }
     except (OneshotError, OSError, AttributeError, KeyError, TypeError, ValueError) as error:
         said = error.message if isinstance(error, OneshotError) else f"{type(error).__name__}: {error}"
         return {**own, "kind": "damaged", "state": "damaged", "created": _changed(path), "why": said}

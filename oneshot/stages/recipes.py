@@ -36,7 +36,7 @@ def main(request: Request) -> int:
         shown = _find(rest[0]).read_text(encoding="utf-8")
         told, text = {"schema": "oneshot.recipe/1", "name": rest[0], "text": shown}, shown.rstrip()
     else:
-        written = _copy(rest[0], Path(rest[1]), replace=request.yes)
+        written = _copy(rest[0], Path(rest[1]).expanduser())
         told, text = {"schema": "oneshot.copied/1", "name": rest[0], "path": str(written)}, f"wrote {written}"
     print(json.dumps(told) if request.json else text)
     return 0
@@ -71,18 +71,20 @@ def _find(name: str) -> Traversable:
     return recipes[name]
 
 
-def _copy(name: str, dest: Path, *, replace: bool) -> Path:
+def _copy(name: str, dest: Path) -> Path:
+    """Write it to a new file, or into a folder under its own name; a file that is there is never replaced."""
     source = _find(name)
     target = dest / source.name if dest.is_dir() else dest
-    if target.exists() and not replace:
+    try:
+        with open(target, "x", encoding="utf-8") as file:
+            file.write(source.read_text(encoding="utf-8"))
+    except FileExistsError as error:
         raise UsageError(
             f"{target} exists already.",
             code="E104",
-            tries=(f"oneshot recipes copy {name} OTHER.toml", f"oneshot recipes copy {name} {dest} --yes"),
+            tries=(f"oneshot recipes copy {name} OTHER.toml", f"rm {target}   (if it is not needed)"),
             kept="Nothing was written.",
-        )
-    try:
-        target.write_text(source.read_text(encoding="utf-8"), encoding="utf-8")
+        ) from error
     except OSError as error:
         raise UsageError(f"{target} cannot be written: {error}", code="E106") from error
     return target

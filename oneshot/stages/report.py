@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
+from oneshot._store import files
 from oneshot.config.request import Request
 from oneshot.errors import UsageError
 from oneshot.record import RunFolder
@@ -37,11 +37,10 @@ def main(request: Request) -> int:
             )
     asked = export.formats(str(found)) if (found := request.verb_flags.get("figures")) else ()
     export.check(asked)
-    paths = [page.write(run, control=control)]
-    facts = gather(run, control) if asked or request.json else None
-    if asked and facts is not None:
-        paths += export.write(run, facts, asked)
-    if request.json and facts is not None:
+    facts = gather(run, control)
+    run.write_text(page.NAME, page.fitted(facts))
+    paths = [run.path / page.NAME, *(export.write(run, facts, asked) if asked else ())]
+    if request.json:
         told = {
             "schema": "oneshot.report/1",
             "path": str(paths[0]),
@@ -49,7 +48,7 @@ def main(request: Request) -> int:
             "claims": [vars(claim) for claim in facts.claims],
             "figures": [str(path) for path in paths[1:]],
         }
-        print(json.dumps(told))
+        print(files.dumps(told))
     else:
         print(*paths, sep="\n")
     return 0

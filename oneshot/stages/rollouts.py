@@ -5,19 +5,21 @@ A listing that pipes into `less -R`; colours only in a terminal (or with FORCE_C
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from rich.console import Console
 
+from oneshot._store import files
 from oneshot.config.request import Request
 from oneshot.errors import UsageError
 from oneshot.record import RunFolder
+from oneshot.report.text import visible
 from oneshot.stages import rollouts_show as show
 from oneshot.stages.rollouts_choose import (
     LAST,
@@ -66,7 +68,7 @@ def main(request: Request) -> int:
         raise UsageError(
             f"--step shows training responses and --{asks_eval[0]} evaluated ones.",
             code="E105",
-            tries=(f"oneshot rollouts {run.path} --step {flags['step']}",),
+            tries=(f"oneshot rollouts {quote(str(run.path))} --step {flags['step']}",),
         )
     if compares:
         return _compare(request, run, wanted, most)
@@ -128,7 +130,8 @@ def _compare(request: Request, run: RunFolder, wanted: Filter, most: int) -> int
         _json(run, {"task": task, "checkpoints": sides}, found, rows)
         return 0
     console = _console()
-    console.print(f"{task}: {sides[0]} and {sides[1]} on the same problems", style="bold", markup=False)
+    head = visible(f"{task}: {sides[0]} and {sides[1]} on the same problems").replace("\n", " ")
+    console.print(head, style="bold", markup=False)
     for a, b in pairs:
         for part in show.beside(a, b, full=bool(flags.get("full")), width=console.width):
             console.print(part)
@@ -181,7 +184,7 @@ def counted(found: Chosen, what: str) -> str:
 
 def _json(run: RunFolder, source: Mapping[str, Any], found: Chosen, rows: Sequence[Mapping[str, Any]]) -> None:
     counts = {"read": found.read, "right": found.right, "matching": found.matching}
-    print(json.dumps({"schema": SCHEMA, "run": str(run.path), **source, **counts, "rows": rows}))
+    print(files.dumps({"schema": SCHEMA, "run": str(run.path), **source, **counts, "rows": rows}))
 
 
 def _console() -> Console:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from shlex import quote
 from typing import Any
 
 from oneshot.errors import UsageError
@@ -66,7 +67,7 @@ def steps_of(run: RunFolder, text: str) -> list[int]:
         raise UsageError(
             f"{run.path} has no recorded rollouts: no training step was finished (its state is {state}).",
             code="E106",
-            tries=(f"oneshot doctor {run.path}",),
+            tries=(f"oneshot doctor {quote(str(run.path))}",),
         )
     chosen: list[int] = []
     for part in text.split(","):
@@ -76,7 +77,7 @@ def steps_of(run: RunFolder, text: str) -> list[int]:
                 f"step {part.strip()} has no recorded rollouts in {run.path.name}; recorded are {ranges(recorded)} "
                 "(0: the untrained model's).",
                 code="E106",
-                tries=(f"oneshot rollouts {run.path} --step {recorded[-1]}",),
+                tries=(f"oneshot rollouts {quote(str(run.path))} --step {recorded[-1]}",),
             )
         chosen += found
     return list(dict.fromkeys(chosen))
@@ -119,7 +120,7 @@ def task_of(run: RunFolder, name: str, needed: Sequence[str] = (), *, least: int
     for task, checkpoint in run.evals():
         tasks.setdefault(task, set()).add(checkpoint)
     if not tasks:
-        line = f"oneshot eval {run.path} --tasks gsm8k"
+        line = f"oneshot eval {quote(str(run.path))} --tasks gsm8k"
         raise UsageError(f"{run.path} has no evaluation.", code="E106", tries=(line,))
     if not name:
         both = [task for task, there in tasks.items() if set(needed) <= there and len(there) >= least]
@@ -132,9 +133,11 @@ def task_of(run: RunFolder, name: str, needed: Sequence[str] = (), *, least: int
     if not found:
         hint = nearest(name, list(tasks))
         message = f"{run.path.name} has no evaluation of {name!r}.{hint} There is {', '.join(tasks)}."
-        raise UsageError(message, code="E102", tries=(f"oneshot rollouts {run.path} --task {next(iter(tasks))}",))
+        raise UsageError(
+            message, code="E102", tries=(f"oneshot rollouts {quote(str(run.path))} --task {next(iter(tasks))}",)
+        )
     if len(found) > 1:
-        lines = tuple(f"oneshot rollouts {run.path} --task {task}" for task in found)
+        lines = tuple(f"oneshot rollouts {quote(str(run.path))} --task {task}" for task in found)
         raise UsageError(f"{name!r} may be {' or '.join(found)}.", code="E103", tries=lines)
     return found[0]
 
@@ -147,7 +150,7 @@ def checkpoint_of(run: RunFolder, task: str, name: str) -> str:
         raise UsageError(
             f"{task} was not evaluated with {wanted}; there is {', '.join(there)}.",
             code="E106",
-            tries=(f"oneshot rollouts {run.path} --task {task} --checkpoint {there[-1]}",) if there else (),
+            tries=(f"oneshot rollouts {quote(str(run.path))} --task {task} --checkpoint {there[-1]}",) if there else (),
         )
     return wanted
 

@@ -6,10 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from oneshot._store import names
+from oneshot._store.streams import streamed
 from oneshot.measure.findings import number
 from oneshot.record import RunFolder
-from oneshot.stages.watch_files import streamed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +51,7 @@ def training(run: RunFolder, steps: Sequence[int]) -> Iterator[Response]:
         UsageError: E106 the file of a step is absent or damaged.
     """
     for step in steps:
-        for row in streamed(run.path / "rollouts" / names.rollout(step)):
+        for row in run.each_rollout(step):
             tokens = row.get("tokens")
             yield Response(
                 where=f"step {step}",

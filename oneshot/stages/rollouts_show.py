@@ -29,6 +29,11 @@ def shortened(text: str, most: int) -> str:
     return f"{text[: most // 2]} […{left:,} characters…] {text[-(most // 2) :]}"
 
 
+def _one_line(text: str) -> str:
+    """What a file says, to be shown and not obeyed."""
+    return visible(text).replace("\n", " ")
+
+
 def verdict(response: Response) -> Text:
     """`right`, `wrong` or `ungraded`, in its colour and in words."""
     word = {True: "right", False: "wrong", None: "ungraded"}[response.correct]
@@ -38,17 +43,17 @@ def verdict(response: Response) -> Text:
 def facts(response: Response) -> Text:
     """The verdict and what it rests on, on one line."""
     line = verdict(response)
-    line.append(f"  {response.place}  {response.tokens:,} tokens", style="dim")
+    line.append(f"  {_one_line(response.place)}  {response.tokens:,} tokens", style="dim")
     if response.reward is not None and response.reward != float(response.correct is True):
         line.append(f"  paid {response.reward:g}", style="magenta")
     if response.cut:
         line.append("  CUT at the limit", style="yellow")
     if response.extracted is not None:
-        line.append("  answer ").append(visible(response.extracted).replace("\n", " ")[:80], style="bold")
+        line.append("  answer ").append(_one_line(response.extracted)[:80], style="bold")
     else:
         line.append("  no answer found", style="yellow")
     if response.status not in ("", "ok", "no_answer"):
-        line.append(f"  ({visible(response.status)})", style="yellow")
+        line.append(f"  ({_one_line(response.status)})", style="yellow")
     return line
 
 
@@ -68,8 +73,8 @@ def body(response: Response, *, full: bool) -> Text:
 
 def question(response: Response, *, full: bool) -> Iterator[RenderableType]:
     """The problem and its reference; said once for all responses to it that follow each other."""
-    reference = visible(response.answer).replace("\n", " ")[:80]
-    yield Rule(Text(f"{visible(response.id)[:60]}   reference {reference}"), align="left", style="dim")
+    reference = _one_line(response.answer)[:80]
+    yield Rule(Text(f"{_one_line(response.id)[:60]}   reference {reference}"), align="left", style="dim")
     prompt = visible(response.prompt if full else " ".join(shortened(response.prompt, SHORT_PROMPT).split()))
     if prompt:
         yield Text(prompt, style="italic")
@@ -82,7 +87,7 @@ def listing(responses: list[Response], *, full: bool) -> Iterator[RenderableType
     for response in responses:
         if response.where != where:
             where = response.where
-            yield Text(where, style="bold underline")
+            yield Text(_one_line(where), style="bold underline")
         if (response.id, response.prompt) != before:
             before = (response.id, response.prompt)
             yield from question(response, full=full)
@@ -109,5 +114,5 @@ def _cell(response: Response, *, full: bool) -> Panel:
     inside.add_column(overflow="fold")
     inside.add_row(facts(response))
     inside.add_row(body(response, full=full))
-    title = Text(visible(response.where.rpartition(", ")[2]))
+    title = Text(_one_line(response.where.rpartition(", ")[2]))
     return Panel(inside, title=title, title_align="left", border_style="green" if response.correct else "red")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import shlex
 import shutil
 import sys
 import time
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from oneshot._store import files
 from oneshot.config.request import Request
 from oneshot.errors import HealthAbort, OneshotError, UsageError
 from oneshot.measure import health
@@ -31,13 +32,13 @@ def main(request: Request) -> int:
         raise UsageError(
             "--fetch prepares this machine; with a run, doctor only looks at the run.",
             code="E105",
-            tries=("oneshot doctor --fetch", f"oneshot doctor {request.positional[0]}"),
+            tries=("oneshot doctor --fetch", f"oneshot doctor {shlex.quote(request.positional[0])}"),
         )
     run = RunFolder.open(request.positional[0], Path(request.config.save.runs))
     findings = health.examine(run, machine_of(run))
     broken = health.broken(findings)
     if request.json:
-        print(json.dumps(told(run, findings)))
+        print(files.dumps(told(run, findings)))
     else:
         print("\n".join(lines(findings)))
         if not request.quiet:
@@ -80,9 +81,10 @@ def lines(findings: Sequence[Finding]) -> list[str]:
 def verdict(run: RunFolder, findings: Sequence[Finding]) -> str:
     """One sentence under the table."""
     bad, warn = (sum(finding.level == level for finding in findings) for level in ("bad", "warn"))
+    name = _one_line(run.path.name)
     if bad:
-        return f"{run.path.name}: broken, {bad} of {len(findings)} findings say so"
-    return f"{run.path.name}: healthy" + (f", {warn} warning{'s' if warn > 1 else ''}" if warn else "")
+        return f"{name}: broken, {bad} of {len(findings)} findings say so"
+    return f"{name}: healthy" + (f", {warn} warning{'s' if warn > 1 else ''}" if warn else "")
 
 
 def _one_line(text: str) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from oneshot._store import files
+from oneshot._store.alone import alone
 from oneshot.config.origins import DEFAULT, show
 from oneshot.config.request import Request
 from oneshot.errors import MachineError, OneshotError, Stopped, UsageError
@@ -49,16 +50,26 @@ def main(request: Request) -> int:
     failed: list[tuple[Cell, int]] = []
     if "table" not in flags:
         _check_names(plan)
-        folder.register(problems(plan, request))
-        say(f"study {plan.name}: {study.claim}")
-        say(f"preregistered in {folder.registered} (sha256 {folder.sha256()[:16]})")
-        try:
-            failed = study_cells.run_cells(folder, wanted, request, say)
-        except Stopped as stop:
-            again = " ".join(("oneshot", *request.argv))
-            raise Stopped(stop.message, exit_code=stop.exit_code, tries=(again,)) from stop
+        with alone(folder.path, "is being run", say):
+            failed = _run(request, folder, wanted, say)
+    elif folder.registered.is_file():
+        folder.check_registered()
     _show(request, folder, failed)
     return next((code if code > 0 else OneshotError.exit_code for _, code in failed), 0)
+
+
+def _run(
+    request: Request, folder: StudyFolder, wanted: list[Cell], say: Callable[[str], None]
+) -> list[tuple[Cell, int]]:
+    """Register, then run what is left; the cells that failed, with their exit status."""
+    folder.register(problems(folder.plan, request))
+    say(f"study {folder.plan.name}: {folder.plan.study.claim}")
+    say(f"preregistered in {folder.registered} (sha256 {folder.sha256()[:16]})")
+    try:
+        return study_cells.run_cells(folder, wanted, request, say)
+    except Stopped as stop:
+        again = " ".join(("oneshot", *request.argv))
+        raise Stopped(stop.message, exit_code=stop.exit_code, tries=(again,)) from stop
 
 
 def _show(request: Request, folder: StudyFolder, failed: list[tuple[Cell, int]]) -> None:

@@ -13,6 +13,7 @@ from oneshot.measure.differences import LEAST_SEEDS, NOT_TESTED, claimed
 from oneshot.measure.multiplicity import holm
 from oneshot.measure.post_saturation import PostSaturation, over_runs
 from oneshot.record import RunFolder
+from oneshot.stages.study_dose import NOT_OVER_SEEDS, interim
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +32,8 @@ class After:
         return {**self.gain.as_dict(), "saturated": dict(self.saturated), "p_holm": self.holm, "claim": self.says}
 
 
-def after_of(done: Mapping[str, Mapping[int, RunFolder]]) -> dict[str, After]:
-    """Every arm of which a run saturated; empty where none did."""
+def after_of(done: Mapping[str, Mapping[int, RunFolder]], announced: int) -> dict[str, After]:
+    """Every arm of which a run saturated; empty where none did. `announced`: seeds of the study."""
     found: dict[str, After] = {}
     for arm, runs in done.items():
         each = {seed: after_saturation_of(run) for seed, run in runs.items()}
@@ -41,12 +42,13 @@ def after_of(done: Mapping[str, Mapping[int, RunFolder]]) -> dict[str, After]:
     found = {arm: one for arm, one in found.items() if any(step is not None for step in one.saturated.values())}
     tested = {arm: one.gain.p_value for arm, one in found.items() if one.gain.p_value is not None}
     adjusted = dict(zip(tested, holm(list(tested.values())), strict=True))
-    return {arm: _judged(one, adjusted.get(arm)) for arm, one in found.items()}
+    return {arm: _judged(one, adjusted.get(arm), announced) for arm, one in found.items()}
 
 
-def _judged(found: After, p_holm: float | None) -> After:
+def _judged(found: After, p_holm: float | None, announced: int) -> After:
+    """Of announced seeds that are done some may not have saturated: what is said then speaks of those that did."""
     if p_holm is None:
         return found
-    enough = len(found.gain.effects) >= LEAST_SEEDS
-    says = claimed(found.gain.badge, p_holm) if enough else "not tested over seeds"
+    says = interim(len(found.saturated), announced) or claimed(found.gain.badge, p_holm)
+    says = says if len(found.gain.effects) >= LEAST_SEEDS else NOT_OVER_SEEDS
     return After(saturated=found.saturated, gain=found.gain, holm=p_holm, says=says)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import shutil
 import signal
 import subprocess
@@ -25,6 +26,7 @@ from oneshot.config.request import Request
 from oneshot.errors import OneshotError, Stopped, UsageError
 from oneshot.record import RunFolder
 from oneshot.stages.display import duration
+from oneshot.stages.run_process import process_of
 from oneshot.stages.signals import INTERRUPTED, RUN_ME_AGAIN
 from oneshot.stages.study_base import copy_base
 from oneshot.stages.study_folder import DONE, FAILED, PREREGISTERED, RUNNING, STOPPED, Cell, StudyFolder
@@ -37,15 +39,18 @@ class Relay:
     """Stop signals: handed to the running cell, which saves; where none runs, the study ends at once."""
 
     child: subprocess.Popen[bytes] | None = None
+    starting: bool = False
+    """A process is being made: it would go on alone if that were broken off, so the signal is handed on afterwards."""
     signal: int = 0
     """The first one that came."""
 
     def handle(self, number: int, frame: FrameType | None) -> None:
         """Note a signal and hand it on."""
         self.signal = self.signal or number
-        if self.child is None:
+        if self.child is not None:
+            self.child.send_signal(number)
+        elif not self.starting:
             raise Stopped("stopped between two cells; everything up to here is kept.", exit_code=self.exit_code)
-        self.child.send_signal(number)
 
     @property
     def exit_code(self) -> int:
@@ -113,10 +118,12 @@ def _in_child(folder: StudyFolder, cell: Cell, request: Request, relay: Relay) -
     words = ["study", study, "--out", runs, "--name", folder.plan.name, "--cell", f"{cell.arm}@{cell.seed}"]
     flags = {"--quiet": request.quiet, "--verbose": request.verbose, "--yes": request.yes, "--offline": request.offline}
     words += [flag for flag, given in flags.items() if given]
+    relay.starting = True
     relay.child = subprocess.Popen(
         [sys.executable, "-m", "oneshot", *words], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
         start_new_session=True,
     )  # fmt: skip
+    relay.starting = False
     try:
         if relay.signal:  # it came while the process was being made
             relay.child.send_signal(relay.signal)
@@ -177,6 +184,7 @@ def _train(folder: StudyFolder, cell: Cell, request: Request) -> None:
     if run is not None:
         if run.status().get("state") == DONE:  # it ended before study.json could be told
             return
+        _refuse_running(run)
         folder.update(cell.arm, cell.seed, state=RUNNING)
     origins = folder.plan.origins[cell.arm] if run is None else {}
     asked = replace(
@@ -184,6 +192,25 @@ def _train(folder: StudyFolder, cell: Cell, request: Request) -> None:
     )
     with contextlib.redirect_stdout(io.StringIO()):
         train.main(asked, begun)
+
+
+def _refuse_running(run: RunFolder) -> None:
+    """A cell has a session of its own, so it goes on where the study above it was killed. `--yes` changes nothing.
+
+    Raises:
+        UsageError: E104 its process is still there.
+    """
+    status = run.status()
+    if status.get("state") == RUNNING and status.get("pid") != os.getpid() and process_of(status).alive:
+        raise UsageError(
+            f"{run.path} is being written by process {status['pid']} right now.",
+            code="E104",
+            tries=(
+                f"kill {status['pid']}   (it saves, and the study then goes on from there)",
+                f"oneshot train --resume {run.path} --yes   (if process {status['pid']} is something else)",
+            ),
+            kept="Nothing was changed.",
+        )
 
 
 def _tidy(run: RunFolder, *, weights: bool) -> None:

@@ -20,6 +20,9 @@ Pairs = Sequence[tuple[str, str, tuple[int, ...]]]
 """(arm, against, seeds that both have)."""
 Doses = Mapping[str, Mapping[int, Dose]]
 """Arm -> seed -> what it scored at the common drift."""
+NOT_OVER_SEEDS = "not tested over seeds"
+DESCRIBED = "described"
+"""Of a pair that is none of the primary ones: its numbers stand there, and nothing is claimed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +36,18 @@ class AtDrift:
     doses: Doses
     claims: Sequence[tuple[str, str, tuple[int, ...], Claim]]
     """(arm, against, seeds, claim)."""
+    announced: int = 0
+    """Seeds of the study."""
+    primary: frozenset[frozenset[str]] = frozenset()
+    """The pairs that are claimed."""
+
+    def says(self, arm: str, against: str, claim: Claim) -> str:
+        """What is claimed; without enough seeds, or before all that were announced, nothing is."""
+        if {arm, against} not in self.primary:
+            return DESCRIBED
+        if claim.seeds is None or len(claim.effects) < LEAST_SEEDS:
+            return NOT_OVER_SEEDS
+        return interim(len(claim.effects), self.announced) or claim.says
 
     def as_dict(self) -> dict[str, Any]:
         """JSON form."""
@@ -51,15 +66,15 @@ class AtDrift:
             },
             "claims": [
                 {"arm": arm, "against": against, "paired_seeds": list(seeds)}
-                | {**claim.as_dict(), "claim": says(claim), "effects": list(claim.effects)}
+                | {**claim.as_dict(), "claim": self.says(arm, against, claim), "effects": list(claim.effects)}
                 for arm, against, seeds, claim in self.claims
             ],
         }
 
 
-def says(claim: Claim) -> str:
-    """What is claimed; without enough seeds nothing is."""
-    return claim.says if claim.seeds and len(claim.effects) >= LEAST_SEEDS else "not tested over seeds"
+def interim(seeds: int, announced: int) -> str:
+    """Instead of a claim before all announced seeds are there: who may stop when it looks good finds what is not."""
+    return f"interim: {seeds} of {announced} announced seeds" if seeds < announced else ""
 
 
 def mean(values: Sequence[float]) -> float | None:
@@ -80,9 +95,17 @@ def final_drift(run: RunFolder) -> float | None:
 
 
 def at_equal_drift(
-    done: Mapping[str, Mapping[int, RunFolder]], tasks: Sequence[str], pairs: Pairs, notes: list[str]
+    done: Mapping[str, Mapping[int, RunFolder]],
+    tasks: Sequence[str],
+    pairs: Pairs,
+    notes: list[str],
+    announced: tuple[int, frozenset[frozenset[str]]],
 ) -> dict[str, AtDrift]:
-    """Task -> every arm at the common drift; what cannot be told is said in `notes`."""
+    """Task -> every arm at the common drift; what cannot be told is said in `notes`.
+
+    `announced`: seeds of the study, and the pairs that are claimed.
+    """
+    seeds, primary = announced
     finals: dict[str, list[float]] = {}
     for arm, runs in done.items():
         found = [final_drift(run) for run in runs.values()]
@@ -100,23 +123,30 @@ def at_equal_drift(
     for arm, most in still.items():
         notes.append(f"equal drift: {arm} hardly moved (at most {most:.2g} nats a token), so it sets no common drift")
     usable = [pair for pair in pairs if pair[0] in moved and pair[1] in moved]
+    family = len(tasks) * sum({arm, against} in primary for arm, against, _ in usable)
     made: dict[str, AtDrift] = {}
     for task in tasks:
         doses, clusters = _doses(moved, task, drift)
-        claims = [_claim(doses, pair, clusters, len(tasks) * len(usable)) for pair in usable]
-        made[task] = AtDrift(drift=drift, still=still, doses=doses, claims=claims)
+        shared = [(arm, against, has) for arm, against, both in usable if (has := _both(doses, arm, against, both))]
+        claims = [_claim(doses, pair, clusters, max(1, family)) for pair in shared]
+        made[task] = AtDrift(drift=drift, still=still, doses=doses, claims=claims, announced=seeds, primary=primary)
     return _adjusted(made)
 
 
 def _adjusted(made: Mapping[str, AtDrift]) -> dict[str, AtDrift]:
-    """The same with Holm's p over all of them."""
-    p_values = iter(holm([claim.p_value for each in made.values() for *_, claim in each.claims]))
+    """The same with Holm's p over all that are claimed."""
+    found = [
+        claim.p_value for each in made.values() for arm, other, _, claim in each.claims if {arm, other} in each.primary
+    ]
+    p_values = iter(holm(found))
+
+    def judged(each: AtDrift, arm: str, other: str, claim: Claim) -> Claim:
+        return replace(claim, holm=next(p_values)) if {arm, other} in each.primary else claim
+
     return {
         task: replace(
             each,
-            claims=[
-                (arm, other, seeds, replace(claim, holm=next(p_values))) for arm, other, seeds, claim in each.claims
-            ],
+            claims=[(arm, other, seeds, judged(each, arm, other, claim)) for arm, other, seeds, claim in each.claims],
         )
         for task, each in made.items()
     }
@@ -142,11 +172,15 @@ def _doses(done: Mapping[str, Mapping[int, RunFolder]], task: str, drift: float)
     return found, clusters
 
 
+def _both(doses: Doses, arm: str, against: str, seeds: tuple[int, ...]) -> tuple[int, ...]:
+    """Those seeds of which both arms have a score at the common drift."""
+    return tuple(seed for seed in seeds if seed in doses[arm] and seed in doses[against])
+
+
 def _claim(
     doses: Doses, pair: tuple[str, str, tuple[int, ...]], clusters: Mapping[str, Any], claims: int
 ) -> tuple[str, str, tuple[int, ...], Claim]:
-    arm, against, both = pair
-    seeds = tuple(seed for seed in both if seed in doses[arm] and seed in doses[against])
+    arm, against, seeds = pair
     control, other = ([doses[name][seed] for seed in seeds] for name in (against, arm))
     paired = paired_doses(control, other, clusters, claims=claims)
     effects = [paired_doses([a], [b], clusters).estimate for a, b in zip(control, other, strict=True)]

@@ -32,7 +32,8 @@ from oneshot.stages.study_lines import Lines, Types
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]{0,39}")
 _TEXT, _LIST, _TABLE, _COUNT, _FLAG = (str,), (list,), (dict,), (int,), (bool,)
 TOP: Types = {
-    "name": _TEXT, "claim": _TEXT, "baseline": _TEXT, "contrast": _LIST, "seeds": _LIST, "base": (dict, str),
+    "name": _TEXT, "claim": _TEXT, "baseline": _TEXT, "contrast": _LIST, "primary": _LIST, "seeds": _LIST,
+    "base": (dict, str),
     "arm": _LIST, "example": _LIST, "examples": _COUNT, "test_per_kind": _COUNT, "keep_weights": _FLAG,
 }  # fmt: skip
 """Keys of a study and their types."""
@@ -69,6 +70,8 @@ class Study:
     baseline: str
     contrasts: tuple[tuple[str, str], ...]
     """(arm, against) pairs that are compared beside the baseline."""
+    primary: tuple[tuple[str, str], ...]
+    """(arm, against) pairs that are claimed; all others are described. Empty: every pair is claimed."""
     seeds: tuple[int, ...]
     base: tuple[Setting, ...]
     arms: tuple[ArmSpec, ...]
@@ -124,7 +127,8 @@ def read_study(file: Traversable) -> Study:
         name=table["name"],
         claim=" ".join(table["claim"].split()),
         baseline=_known(table["baseline"], known, f"{lines.at('baseline')}: baseline"),
-        contrasts=_contrasts(table.get("contrast", []), known, lines.at("contrast")),
+        contrasts=_pairs(table.get("contrast", []), known, lines.at("contrast"), "contrast"),
+        primary=_pairs(table.get("primary", []), known, lines.at("primary"), "primary"),
         seeds=_seeds(table["seeds"], lines.at("seeds")),
         base=tuple(_base(table.get("base", {}), lines)),
         arms=arms,
@@ -203,14 +207,14 @@ def _known(word: str, arms: Sequence[str], where: str) -> str:
     return word
 
 
-def _contrasts(given: Sequence[Any], arms: Sequence[str], where: str) -> tuple[tuple[str, str], ...]:
+def _pairs(given: Sequence[Any], arms: Sequence[str], where: str, key: str) -> tuple[tuple[str, str], ...]:
     pairs = []
     for pair in given:
         if not (isinstance(pair, list) and len(pair) == 2 and all(isinstance(word, str) for word in pair)):
-            raise UsageError(f'{where}: contrast is a list of pairs: [["arm", "against"]].', code="E103")
-        one, two = (_known(word, arms, f"{where}: contrast") for word in pair)
+            raise UsageError(f'{where}: {key} is a list of pairs: [["arm", "against"]].', code="E103")
+        one, two = (_known(word, arms, f"{where}: {key}") for word in pair)
         if one == two:
-            raise UsageError(f"{where}: contrast: {one!r} against itself.", code="E103")
+            raise UsageError(f"{where}: {key}: {one!r} against itself.", code="E103")
         pairs.append((one, two))
     return tuple(dict.fromkeys(pairs))
 

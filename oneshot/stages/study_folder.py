@@ -29,7 +29,8 @@ SCHEMA = "oneshot.study/1"
 PREREGISTERED = "preregistered"
 """The event of every run of a study."""
 RULES = (
-    "Claims are each arm minus the baseline and the contrasts, at equal steps, on every task that is read; the "
+    "Claims are the primary pairs, or where none are named each arm minus the baseline and the contrasts, at equal "
+    "steps, on every test task, or on the dev set where there is none; other pairs are described. The "
     "interval is that of new seeds (t of the paired differences, S - 1 degrees of freedom, never narrower than that "
     "of these runs), and Holm's adjusted p over all of them must be at most .05."
 )
@@ -67,9 +68,10 @@ class StudyFolder:
         self.path = plan.folder
 
     def cells(self) -> list[Cell]:
-        """Every cell of the plan, in its order, as study.json has it."""
+        """Every cell of the plan, in its order, as study.json has it; one whose run folder is gone begins anew."""
         told = {(row["arm"], row["seed"]): Cell(**row) for row in self.read().get("cells", ())}
-        return [told.get((arm, seed), Cell(arm=arm, seed=seed)) for arm, seed in self.plan.cells]
+        there = {key: cell for key, cell in told.items() if not cell.run or self.run_of(cell) is not None}
+        return [there.get((arm, seed), Cell(arm=arm, seed=seed)) for arm, seed in self.plan.cells]
 
     def read(self) -> dict[str, Any]:
         """study.json; empty before there is one."""
@@ -91,6 +93,7 @@ class StudyFolder:
             "claim": study.claim,
             "baseline": study.baseline,
             "contrasts": study.contrasts,
+            "primary": study.primary,
             "seeds": study.seeds,
             "sha256": self.sha256(),
             "arms": {arm.name: {"paper": arm.paper, **resolved(self.plan.arms[arm.name])} for arm in study.arms},
@@ -187,6 +190,7 @@ def preregistration(plan: Plan, tasks: Mapping[str, int]) -> dict[str, Any]:
         "claim": study.claim,
         "baseline": study.baseline,
         "contrasts": [list(pair) for pair in study.contrasts],
+        "primary": [list(pair) for pair in study.primary],
         "seeds": list(study.seeds),
         "problems": dict(tasks),
         "rules": RULES,

@@ -11,10 +11,9 @@ from oneshot.measure.gains import Paired
 from oneshot.measure.statistics import Interval
 from oneshot.stages.compare_numbers import Claim
 from oneshot.stages.study_after import After
-from oneshot.stages.study_dose import AtDrift
+from oneshot.stages.study_dose import DESCRIBED, NOT_OVER_SEEDS, AtDrift, interim
 
 SCHEMA = "oneshot.study-table/1"
-NOT_OVER_SEEDS = "not tested over seeds"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,13 +24,19 @@ class Compared:
     against: str
     claim: Claim
     seeds: tuple[int, ...]
+    announced: int = 0
+    """Seeds of the study."""
+    primary: bool = True
+    """It is one of the pairs that are claimed."""
 
     @property
     def says(self) -> str:
-        """What is claimed; without `LEAST_SEEDS` seeds nothing is."""
+        """What is claimed; without `LEAST_SEEDS` seeds, or before all that were announced, nothing is."""
+        if not self.primary:
+            return DESCRIBED
         if len(self.claim.effects) < LEAST_SEEDS or self.claim.seeds is None:
             return f"{NOT_OVER_SEEDS}{f' ({self.claim.doubt})' if self.claim.doubt else ''}"
-        return self.claim.says
+        return interim(len(self.seeds), self.announced) or self.claim.says
 
     def as_dict(self) -> dict[str, Any]:
         """JSON form."""
@@ -72,6 +77,7 @@ class StudyTable:
     claim: str
     baseline: str
     contrasts: Sequence[tuple[str, str]]
+    primary: Sequence[tuple[str, str]]
     seeds: Sequence[int]
     arms: Mapping[str, Mapping[str, Any]]
     """Arm -> `label`, `paper`, `seeds` (done), `training` {first, last}, `drift` (final, mean over seeds)."""
@@ -93,6 +99,7 @@ def told(table: StudyTable) -> dict[str, Any]:
         "claim": table.claim,
         "baseline": table.baseline,
         "contrasts": [list(pair) for pair in table.contrasts],
+        "primary": [list(pair) for pair in table.primary],
         "seeds": list(table.seeds),
         "arms": dict(table.arms),
         "tasks": {each.task: _task_told(each) for each in table.tasks},

@@ -1,7 +1,8 @@
 """The numbers of a study: every arm against the baseline, at equal steps and at equal drift. Loads no torch.
 
 The statistics are those of `oneshot compare`: a claim is one difference of one task from the baseline, or a contrast;
-Holm's adjustment is over all claims of a table, and those at equal drift are a table of their own.
+Holm's adjustment is over all claims of a table that were announced, those that cannot be made yet as if their p were 1,
+or a look before the end would have fewer to pass. Those at equal drift are a table of their own.
 """
 
 from __future__ import annotations
@@ -44,10 +45,11 @@ def table_of(folder: StudyFolder) -> StudyTable:
         claim=study.claim,
         baseline=study.baseline,
         contrasts=study.contrasts,
+        primary=study.primary,
         seeds=study.seeds,
         arms={arm.name: _arm(arm.paper, done[arm.name]) for arm in study.arms},
         tasks=_tasks(folder, finished, notes),
-        after=study_after.after_of(finished),
+        after=study_after.after_of(finished, len(study.seeds)),
         sha256=digests,
         unfinished=unfinished,
         notes=list(dict.fromkeys(notes)),
@@ -85,19 +87,20 @@ def _tasks(folder: StudyFolder, done: Mapping[str, Runs], notes: list[str]) -> l
     there = [task for task, _ in runs[0].evals()]
     common = [task for task in dict.fromkeys(there) if all(_steps(run, task) for run in runs)]
     chosen = [task for task in common if task != dev] or common
-    pairs = _pairs(folder, done)
-    claims = len(chosen) * len(pairs)
+    pairs, primary = _pairs(folder, done), claimed(folder)
+    claims = len(chosen) * len(primary)
     made = [_task(task, done, pairs, claims, notes) for task in chosen]
-    adjusted = iter(holm([each.claim.p_value for table in made for each in table.claims]))
-    tables = [
-        replace(
-            table,
-            claims=[replace(each, claim=replace(each.claim, holm=next(adjusted))) for each in table.claims],
-            dev=table.task == dev,
-        )
-        for table in made
-    ]
-    moved = study_dose.at_equal_drift(done, chosen, pairs, notes)
+    p_values = [each.claim.p_value for table in made for each in table.claims if {each.arm, each.against} in primary]
+    adjusted = iter(holm([*p_values, *[1.0] * (claims - len(p_values))]))
+    seeds = len(folder.plan.study.seeds)
+
+    def judged(each: Compared) -> Compared:
+        if {each.arm, each.against} not in primary:
+            return replace(each, primary=False)
+        return replace(each, claim=replace(each.claim, holm=next(adjusted)), announced=seeds)
+
+    tables = [replace(table, claims=[judged(each) for each in table.claims], dev=table.task == dev) for table in made]
+    moved = study_dose.at_equal_drift(done, chosen, pairs, notes, (seeds, primary))
     return [replace(table, drift=moved.get(table.task)) for table in tables]
 
 
@@ -106,12 +109,25 @@ def _steps(run: RunFolder, task: str) -> list[int]:
     return best.steps_read(run, task) if run.has_eval(task, BASE) else []
 
 
-def _pairs(folder: StudyFolder, done: Mapping[str, Runs]) -> list[tuple[str, str, tuple[int, ...]]]:
-    """(arm, against, seeds that both have) of every claim that can be made."""
+def announced(folder: StudyFolder) -> list[tuple[str, str]]:
+    """(arm, against) of every pair that is compared: each arm and the baseline, the contrasts, the primary pairs.
+
+    A contrast that turns such a pair round is the same claim: it is made once, as the contrast has it.
+    """
     study = folder.plan.study
     wanted = [(arm.name, study.baseline) for arm in study.arms if arm.name != study.baseline]
+    return list({frozenset(pair): pair for pair in (*wanted, *study.contrasts, *study.primary)}.values())
+
+
+def claimed(folder: StudyFolder) -> frozenset[frozenset[str]]:
+    """The pairs that are claimed: the primary ones, or all that were announced."""
+    return frozenset(map(frozenset, folder.plan.study.primary or announced(folder)))
+
+
+def _pairs(folder: StudyFolder, done: Mapping[str, Runs]) -> list[tuple[str, str, tuple[int, ...]]]:
+    """(arm, against, seeds that both have) of every claim that can be made."""
     found = []
-    for arm, against in dict.fromkeys((*wanted, *study.contrasts)):
+    for arm, against in announced(folder):
         shared = tuple(seed for seed in done.get(arm, {}) if seed in done.get(against, {}))
         if shared:
             found.append((arm, against, shared))

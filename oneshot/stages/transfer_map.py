@@ -75,6 +75,15 @@ def chosen(held_out: Sequence[Problem]) -> dict[str, list[Problem]]:
     return {name: [p for p in held_out if p.category == name][:share] for name in names}
 
 
+def in_both_halves(problems: Sequence[Problem]) -> list[Problem]:
+    """The example's groups. Every second one is a half, and both have the same problems as far as there is room.
+
+    With two examples in turn a half would be one of them, and how far the halves agree would not be about sampling.
+    """
+    count = len(problems)
+    return [problems[(i // 2 if 2 * count <= MAP_GROUPS else i) % count] for i in range(MAP_GROUPS)]
+
+
 def measure(
     setup: Setup,
     run: RunFolder,
@@ -97,7 +106,7 @@ def measure(
     asked = chosen(held_out)
     say(f"transfer map: {samples} responses to each of {sum(map(len, asked.values()))} dev problems")
     sampled = partial(_sampled, setup, learner)
-    own = sampled([problems[i % len(problems)] for i in range(MAP_GROUPS)], setup.render, setup.names.verify, 0)
+    own = sampled(in_both_halves(problems), setup.render, setup.names.verify, 0)
     example, products = _kept(setup, learner, own)
     categories = {}
     for number, (name, members) in enumerate(asked.items(), start=1):

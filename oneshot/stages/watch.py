@@ -5,15 +5,16 @@ In a terminal one picture that redraws itself, elsewhere a line a step. It ends 
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from shlex import quote
 
 from rich.console import Console
 from rich.live import Live
 
+from oneshot._store import files
 from oneshot.config.environment import plain
 from oneshot.config.request import Request
 from oneshot.errors import Stopped, UsageError
@@ -46,7 +47,7 @@ def main(request: Request) -> int:
     _alone(flags.get("port"), "--port", "", run)
     watcher = Watcher(run)
     if request.json:
-        print(json.dumps(watcher.look(time.time()).as_dict()))
+        print(files.dumps(watcher.look(time.time()).as_dict()))
         return 0
     console = Console(highlight=False, markup=False, emoji=False)
     if flags.get("once"):
@@ -61,7 +62,7 @@ def main(request: Request) -> int:
         raise Stopped(
             f"no longer watching {run.path}; the run is not touched.",
             exit_code=130,
-            tries=(f"oneshot watch {run.path}",),
+            tries=(f"oneshot watch {quote(str(run.path))}",),
         ) from None
     print("\n".join(ending(last)), file=sys.stderr)
     return 0
@@ -71,7 +72,7 @@ def _alone(given: object, flag: str, other: str, run: RunFolder) -> None:
     """Refuse a flag that acts only with, or only without, `--web`."""
     if given:
         why = f"{flag} and {other} do not go together" if other else f"{flag} is the port of the page: it needs --web"
-        line = f"oneshot watch {run.path} " + (other or f"--web {flag} {given}")
+        line = f"oneshot watch {quote(str(run.path))} " + (other or f"--web {flag} {given}")
         raise UsageError(f"{why}.", code="E105", tries=(line,))
 
 
@@ -101,7 +102,7 @@ def say(watcher: Watcher, *, quiet: bool, wait: Wait = time.sleep) -> Snapshot:
 
 def ending(last: Snapshot) -> Sequence[str]:
     """How it ended, and what to do next."""
-    run, state = last.run.path, last.heart.state
+    run, state, word = last.run.path, last.heart.state, visible(quote(str(last.run.path)))
     step = f"step {last.seen.done}" + (f" of {last.seen.steps}" if last.seen.steps else "")
-    following = f"oneshot report {run}" if state == "done" else f"oneshot doctor {run}"
+    following = f"oneshot report {word}" if state == "done" else f"oneshot doctor {word}"
     return [f"{visible(run.name)}: {state_line(last)}, {step}", f"next: {following}"]

@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import os
-import re
-import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-from oneshot.errors import UsageError
-
-_LOGPROBS = re.compile(rb'"logprobs": \[[^\]]*\]')
 
 
 class Tail:
@@ -64,27 +56,3 @@ class Tail:
 
     def _forget(self, inode: int) -> None:
         self._rows, self.strange, self._offset, self._inode = [], 0, 0, inode
-
-
-def streamed(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a `.jsonl.gz` file one by one; never more than one of them is held. `logprobs` come out empty.
-
-    They are half of the time that reading takes, and nobody who looks on needs them. Inside a text their key has
-    backslashes before its quotes, so nothing but the key itself is found.
-
-    Raises:
-        UsageError: E106 it is absent, damaged, or has a line that is no JSON object.
-    """
-    try:
-        with gzip.open(path, "rb") as file:
-            for number, line in enumerate(file, start=1):
-                row = json.loads(_LOGPROBS.sub(b'"logprobs": []', line, count=1))
-                if not isinstance(row, dict):
-                    raise UsageError(f"{path}, line {number} is not a JSON object.", code="E106")
-                yield row
-    except FileNotFoundError as error:
-        raise UsageError(f"there is no {path}.", code="E106") from error
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise UsageError(f"{path} is damaged: {error}.", code="E106") from error
-    except ValueError as error:
-        raise UsageError(f"{path}, line {number} is not JSON: {error}.", code="E106") from error

@@ -8,8 +8,8 @@ from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
+from oneshot._store.streams import streamed
 from oneshot.measure.findings import number
-from oneshot.stages.watch_files import streamed
 
 MOST_ROWS = 256
 """Responses of a step in which a group with unequal rewards is looked for; a step may have thousands."""

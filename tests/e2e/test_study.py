@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from oneshot._store.alone import alone
 from oneshot.config.request import Request
 from oneshot.config.sources import Setting, shipped_studies
 from oneshot.record import RunFolder
@@ -143,9 +144,11 @@ def test_a_stopped_study_goes_on(study: Run, monkeypatch: pytest.MonkeyPatch) ->
 def test_a_changed_study_is_refused_under_its_name(study: Run) -> None:
     assert study("--only", "full", "--seeds", "0").code == 0
     edit("optim.lr = 1e-3", "optim.lr = 2e-3")
-    told = study()
-    assert told.code == 2
-    assert told.err.startswith("E107 runs/study-small was preregistered otherwise: arms.full.optim.lr was 0.001 and is")
+    for words in ((), ("--table",)):
+        told = study(*words)
+        assert told.code == 2
+        said = "E107 runs/study-small was preregistered otherwise: arms.full.optim.lr was 0.001 and is"
+        assert told.err.startswith(said)
     assert "try: oneshot study s.toml --name small-2" in told.err
     edit("optim.lr = 2e-3", "optim.lr = 1e-3")
     edit("One example teaches.", "One example harms.")
@@ -156,6 +159,14 @@ def test_a_changed_study_is_refused_under_its_name(study: Run) -> None:
     told = study()
     assert told.code == 2
     assert "was made with other settings: optim.lr is 0.001, and was 0.002 there" in told.err
+
+
+def test_two_commands_do_not_run_one_study(study: Run) -> None:
+    with alone(Path("runs/study-small"), "is being run", print):
+        told = study("--only", "full", "--seeds", "0")
+        assert (told.code, told.err.splitlines()[0][:44]) == (2, "E104 runs/study-small is being run by proces")
+        assert study("--table").code == 0
+    assert not list(Path("runs/study-small").iterdir())
 
 
 def test_a_failed_cell_is_told_and_the_others_are_run(study: Run) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import re
 import secrets
 import subprocess
@@ -101,6 +102,7 @@ def test_status_is_merged(tmp_path: Path) -> None:
         "steps": 12,
         "eta": None,
     }
+    assert (status["pid"], status["host"]) == (os.getpid(), platform.node())
     with pytest.raises(AssertionError):
         run.write_status(state="finished")
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from oneshot._store.values import number, section
+
 
 @dataclass(frozen=True, kw_only=True)
 class Control:
@@ -27,8 +29,8 @@ _LIKELIHOOD = ("name", "policy", "kl", "entropy", "weighting", "pooled", "kl_in_
 CONTROLS: Mapping[str, Control] = {
     "shuffled": Control(
         words="shuffled rewards",
-        meaning="The real rewards of a step are permuted inside each group: the same signal without information; "
-        "the null that every other gain is measured against.",
+        meaning="The real rewards of a step are permuted inside each group (of an algorithm without groups, among all "
+        "responses to an example): the same signal without information; the null of every other gain.",
         real=True,
     ),
     "random": Control(
@@ -83,10 +85,11 @@ CONTROLS: Mapping[str, Control] = {
 def label(config: Mapping[str, Any]) -> str:
     """What sets a run apart from a normal one, for every output that shows it; "" for a normal run.
 
-    `config` is a `config.json`. Example: `control arm: shuffled rewards; answers of 60 % of the examples corrupted`.
+    `config` is a `config.json`, of whatever version: what is no section, or no number, says nothing.
+    Example: `control arm: shuffled rewards; answers of 60 % of the examples corrupted`.
     """
-    name = str(dict(config.get("reward") or {}).get("control") or "")
-    share = float(dict(config.get("data") or {}).get("corrupt") or 0.0)
+    name = str(section(config, "reward").get("control") or "")
+    share = number(section(config, "data").get("corrupt")) or 0.0
     said = [f"control arm: {CONTROLS[name].words if name in CONTROLS else name}"] if name else []
     if share:
         said.append(f"answers of {100 * share:g} % of the examples corrupted")

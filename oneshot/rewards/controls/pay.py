@@ -50,15 +50,27 @@ def each(reward: Callable[[Group, Completion], float]) -> Pay:
     return lambda step, groups: [repaid(g, [reward(g, c) for c in g.completions]) for g in groups]
 
 
-def shuffled(seed: int) -> Pay:
-    """The rewards of a group, permuted among its responses: sorted by a keyed number of each."""
+def shuffled(seed: int, *, across: bool = False) -> Pay:
+    """The rewards of a group, permuted among its responses: sorted by a keyed number of each.
 
-    def permuted(step: int, group: Group) -> Group:
-        keys = [keyed(seed, step, group.id, sample) for sample in range(len(group.completions))]
-        order = sorted(range(len(keys)), key=keys.__getitem__)
-        return repaid(group, [group.completions[i].reward for i in order])
+    `across`: permuted among all responses to a problem in the step, for a credit that compares a response with more
+    than its own group. There a group's luck would stay with its responses: 1/8 of what is learned, in groups of 8.
+    """
 
-    return lambda step, groups: [permuted(step, group) for group in groups]
+    def permuted(step: int, groups: Sequence[Group]) -> list[Group]:
+        keys = [keyed(seed, step, group.id, sample) for group in groups for sample in range(len(group.completions))]
+        rewards = [c.reward for group in groups for c in group.completions]
+        moved = iter([rewards[i] for i in sorted(range(len(keys)), key=keys.__getitem__)])
+        return [repaid(group, [next(moved) for _ in group.completions]) for group in groups]
+
+    def paid(step: int, groups: Sequence[Group]) -> list[Group]:
+        together: dict[str | int, list[Group]] = {}
+        for group in groups:
+            together.setdefault(group.problem.id if across else group.id, []).append(group)
+        found = {group.id: group for each in together.values() for group in permuted(step, each)}
+        return [found[group.id] for group in groups]
+
+    return paid
 
 
 def coin(seed: int) -> Pay:

@@ -134,6 +134,14 @@ def test_eval_has_short_names_of_its_own() -> None:
     assert asked("eval", "--responses", "r.jsonl", "--tasks", "math500").positional == ()
 
 
+def test_ls_and_fetch_have_short_names_of_their_own() -> None:
+    assert asked("ls", "--runs", "there").config.save.runs == "there"
+    made = asked("fetch", "math500", "owner/name", "--data-dir", "d", "--model.revision", "v1")
+    assert made.positional == ("math500", "owner/name")
+    assert (made.config.evals.data_dir, made.config.model.revision) == ("d", "v1")
+    assert asked("fetch").positional == ()
+
+
 @pytest.mark.parametrize("value", ["1.5", "high", "math=", "math=-1", "nan"])
 def test_a_threshold_is_an_accuracy(value: str) -> None:
     assert refused("eval", "m", "--fail-under", value).code == "E103"
@@ -169,6 +177,11 @@ def test_words_after_two_dashes_are_no_flags() -> None:
         (("train", "-x"), "E101", "no flag '-x'"),
         (("demo", "--data", "x"), "E101", "oneshot demo does not use --data. It belongs to: plan, train."),
         (("report", "r", "--optim.lr", "1"), "E101", "does not use --optim.lr. It belongs to: demo, plan, train."),
+        (("eval", "m", "--control", "wrong"), "E101", "does not use --control. It belongs to: plan, train."),
+        (("select", "p.jsonl", "--control", "wrong"), "E101", "does not use --control. It belongs to: plan, train."),
+        (("eval", "m", "--corrupt", "0.5"), "E101", "does not use --corrupt. It belongs to: plan, train."),
+        (("select", "p.jsonl", "--corrupt", "0.5"), "E101", "does not use --corrupt. It belongs to: plan, train."),
+        (("train", "--steps", "1000001"), "E103", "at most 1000000"),
         (("train", "--top-p", "0.9"), "E105", "would not be those of the policy that sampled"),
         (("train", "--rollout.top-k", "9"), "E105", "would not be those of the policy that sampled"),
         (("train", "--optim.lr"), "E103", "--optim.lr needs a value."),
@@ -192,11 +205,11 @@ def test_help_needs_no_other_word() -> None:
 
 def test_the_table_of_verbs_is_consistent() -> None:
     assert list(VERBS) == [
-        "demo", "doctor", "recipes", "plan", "check", "grade", "select", "train", "eval", "compare", "regrade",
-        "report",
+        "demo", "doctor", "recipes", "plan", "check", "grade", "select", "train", "watch", "rollouts", "ls", "eval",
+        "compare", "regrade", "study", "report", "chat", "serve", "export", "push", "fetch", "completion",
     ]  # fmt: skip
     for name, verb in VERBS.items():
-        assert verb.target.startswith("oneshot.stages.")
+        assert verb.target.startswith("oneshot.stages.") or verb.target == "oneshot.cli.completion:main"
         assert verb.target.endswith(":main")
         assert all(s in KEYS or s in SECTIONS for s in verb.settings), name
         names = [f.name for f in (*verb.flags, *COMMON)]

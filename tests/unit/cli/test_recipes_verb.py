@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from oneshot.cli.main import main
+from oneshot.config.load import find_recipe, load
 from oneshot.config.sources import shipped_studies
 
 PAPER = "paper/qwen2.5-math-1.5b-pi1"
@@ -50,19 +51,39 @@ def test_show_and_copy_give_the_same_text(tmp_path: Path, capsys: pytest.Capture
     assert json.loads(capsys_out)["text"] == shown
 
 
-def test_a_study_is_copied_to_be_changed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["recipes", "copy", "paper/studies/temperature-cpu", str(tmp_path)]) == 0
-    assert "rollout.temperature" in (tmp_path / "temperature-cpu.toml").read_text(encoding="utf-8")
+@pytest.mark.parametrize("name", shipped_studies())
+def test_every_study_is_shown_and_copied_to_be_changed(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["recipes", "show", name]) == 0
+    shown = capsys.readouterr().out
+    assert main(["recipes", "copy", name, str(tmp_path), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    target = tmp_path / f"{name.rpartition('/')[2]}.toml"
+    assert told == {"schema": "oneshot.copied/1", "name": name, "path": str(target)}
+    assert target.read_text(encoding="utf-8") == shown
+    assert main(["study", str(target), "--dry-run", "--out", str(tmp_path)]) == 0  # the copy stands for itself
 
 
-def test_a_copy_replaces_nothing_unless_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("name", [name for name in MODELS if name != "demo"])
+def test_a_copied_recipe_is_read_like_the_shipped_one(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copied = tmp_path / "mine.toml"
+    assert main(["recipes", "copy", name, str(copied)]) == 0
+    assert load([copied], {}, {}).config == load([find_recipe(name)], {}, {}).config
+
+
+@pytest.mark.parametrize("more", [[], ["--yes"]])
+def test_a_copy_never_replaces_anything(more: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     mine = tmp_path / "mine.toml"
     mine.write_text("seed = 1\n", encoding="utf-8")
-    assert main(["recipes", "copy", "demo", str(mine)]) == 2
+    assert main(["recipes", "copy", "demo", str(mine), *more]) == 2
     assert capsys.readouterr().err.startswith("E104 ")
+    (tmp_path / "demo.toml").symlink_to(tmp_path / "gone")
+    assert main(["recipes", "copy", "demo", str(tmp_path), *more]) == 2  # a link to nowhere is something too
     assert mine.read_text(encoding="utf-8") == "seed = 1\n"
-    assert main(["recipes", "copy", "demo", str(mine), "--yes"]) == 0
-    assert "[rollout]" in mine.read_text(encoding="utf-8")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["demo.toml", "mine.toml"]
 
 
 @pytest.mark.parametrize(

@@ -124,6 +124,23 @@ def test_no_room_to_measure(tmp_path: Path, base: str, floor: float, room: bool)
     assert ("No room to measure" in found.why) != room and found.estimate is not None
 
 
+def test_room_is_asked_of_the_base_not_of_the_control_arm(tmp_path: Path) -> None:
+    made = run_of(tmp_path, "1" * 40 + "0" * 20)
+    fallen = run_of(tmp_path, "0" * 60, control="random")
+    assert told(made, fallen)["beyond_control"].badge == "supported"
+    guessing = run_of(tmp_path, "1" * 40 + "0" * 20, "0" * 60)
+    found = told(guessing, fallen)["beyond_control"]
+    assert found.badge == "not tested" and "the interval before training" in found.why
+
+
+def test_of_several_prompts_the_best_is_the_baseline(tmp_path: Path) -> None:
+    made = run_of(tmp_path, "1" * 60)
+    for name, right in (("boxed", 30), ("training", 20)):
+        graded = rows("1" * right + "0" * (60 - right), categories=KINDS)
+        made.write_eval("quiz", f"base+prompt-{name}", {"value": right / 60}, graded)
+    assert "the best prompt of the list 50.0 %" in told(made)["beyond_format"].why
+
+
 def test_raised_to_chance_is_not_measured(tmp_path: Path) -> None:
     found = told(run_of(tmp_path, "1" * 16 + "0" * 44, "1" * 2 + "0" * 58, floor=0.25))["held_out"]
     assert found.badge == "not tested" and "at or below chance" in found.why
@@ -149,7 +166,8 @@ def test_beyond_format_is_not_tested_against_the_lenient_grade_alone(tmp_path: P
     made = run_of(tmp_path, "1" * 60)
     found = told(made)["beyond_format"]
     assert (found.badge, found.p_value) == ("not tested", None) and found.estimate == pytest.approx(50 / 60)
-    assert found.tries[0].endswith("--tasks quiz --forced-box") and found.tries[1].endswith("--control format")
+    (line,) = found.tries
+    assert line.endswith("--tasks quiz --forced-box") and "(--control format)" in found.why
     arm = run_of(tmp_path, "1" * 20 + "0" * 40, control="format")
     beside = told(made, arm)["beyond_format"]
     assert beside.badge == "supported" and beside.estimate == pytest.approx(40 / 60)

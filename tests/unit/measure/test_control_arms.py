@@ -11,7 +11,7 @@ import pytest
 from oneshot.cli.options import parse, request
 from oneshot.config.load import to_dict
 from oneshot.config.schema import Config
-from oneshot.measure.control_line import control_line, eval_line
+from oneshot.measure.control_line import control_line, eval_line, settings_line
 from oneshot.measure.run_facts import read
 from oneshot.measure.statistics import bonett_price
 from oneshot.record import RunFolder
@@ -26,7 +26,8 @@ def test_beyond_the_control_arm_by_hand(tmp_path: Path) -> None:
     assert found.badge == "supported" and found.estimate == pytest.approx(25 / 60)
     assert found.low == bonett_price(25, 0, 60).low and "the control arm shuffled" in found.why
     worse = told(run_of(tmp_path, "0" * 60), arm)["beyond_control"]
-    assert worse.badge == "harmed" and "gained less than the control arm" in worse.sentence
+    assert worse.badge == "harmed" and "does worse than its control arm" in worse.sentence
+    assert "Bonett and Price's interval" in found.why and "bonett-price" not in found.why
 
 
 def test_the_control_is_read_after_as_many_steps(tmp_path: Path) -> None:
@@ -45,7 +46,10 @@ def test_why_a_control_cannot_be_compared(tmp_path: Path) -> None:
         assert (found.badge, found.estimate) == ("not tested", None)
         return found.why
 
-    assert "oneshot train --data pi1 --control shuffled" in why(None)
+    assert why(None) == "There is no control arm beside this run."
+    train, report = told(made)["beyond_control"].tries
+    assert train == "oneshot train --data pi1 --control shuffled"
+    assert report == f"oneshot report runs/{made.path.name} --with CONTROL_RUN"
     assert "is no control arm" in why(run_of(tmp_path, BASE))
     assert "one folder" in why(made)
     assert "max_new_tokens is 64 and 9" in why(run_of(tmp_path, BASE, control="random", max_new_tokens=9))
@@ -64,11 +68,22 @@ def test_a_control_arms_own_claims_say_what_it_is(tmp_path: Path) -> None:
     assert "itself a control arm" in found["beyond_control"].why
 
 
-def test_the_line_of_a_control_arm_has_the_runs_settings(tmp_path: Path) -> None:
-    def config_of(line: str) -> Config:
-        words = tuple(shlex.split(line)[1:])
-        return request(parse(words), words, {}).config
+def config_of(line: str) -> Config:
+    words = tuple(shlex.split(line)[1:])
+    return request(parse(words), words, {}).config
 
+
+def test_the_line_of_a_new_run_gives_its_settings_back(tmp_path: Path) -> None:
+    config = to_dict(Config())
+    config["data"] |= {"source": "pool.jsonl", "curriculum": "x", "curriculum_options": {"reach": 3}}
+    config["algorithm"] |= {"policy": 0.0, "entropy": -0.001}
+    config["reward"] |= {"control": "confidence"}
+    config["evals"] |= {"source": "-odd name.jsonl"}
+    line = settings_line(read(new_run(tmp_path, argv=["study", "file.toml"], **config)))
+    assert to_dict(config_of(line)) == config
+
+
+def test_the_line_of_a_control_arm_has_the_runs_settings(tmp_path: Path) -> None:
     config = to_dict(Config()) | {"data": {"source": "builtin", "suffix": "Answer with one number.", "index": -1}}
     config["rollout"] |= {"groups": 3, "dynamic": True}
     config["algorithm"] |= {"options": {"clip_high": 0.3}}

@@ -30,18 +30,29 @@ def test_the_common_drift_is_the_smallest_final_one_of_those_that_moved() -> Non
     assert common_drift({}) == (0.0, {})
 
 
-def test_between_two_readings_a_problem_is_linear_in_drift() -> None:
-    read = [reading(0, 0.0, 0, 1), reading(4, 0.2, 1, 1), reading(8, 0.4, 1, 0)]
-    found = at_drift(read, 0.25)
+def test_between_two_readings_a_problem_is_linear_in_the_root_of_drift() -> None:
+    read = [reading(0, 0.0, 0, 1), reading(4, 0.04, 1, 1), reading(8, 0.36, 1, 0)]  # roots .2 and .6
+    found = at_drift(read, 0.09)  # root .3
     assert found is not None
     assert found.between == (4, 8)
     assert found.weight == pytest.approx(0.25)
     assert found.scores == pytest.approx({"p0": 1.0, "p1": 0.75})
     assert found.value == pytest.approx(0.875)
-    early = at_drift(read, 0.1)
+    early = at_drift(read, 0.01)
     assert early is not None
     assert early.scores == pytest.approx({"p0": 0.5, "p1": 1.0})
     assert at_drift(read, 0.5) is None
+
+
+@pytest.mark.parametrize("speed", [1.0, 1.7, 4.0])
+def test_arms_that_gain_alike_with_distance_score_alike_however_fast_they_went(speed: float) -> None:
+    # After s steps an arm is speed * s away, its KL is the square of that, and its score a tenth of it.
+    def at(step: int) -> Reading:
+        return reading(step, (speed * step) ** 2, 0.1 * speed * step)
+
+    found = at_drift([at(step) for step in (0, 4, 8)], 64 / 4)  # the slowest is there after 4 steps, at a reading
+    assert found is not None
+    assert found.value == pytest.approx(0.4)
 
 
 def test_exactly_at_a_reading_it_is_that_reading() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from oneshot.measure import health
-from oneshot.measure.findings import LEVELS
+from oneshot.measure.findings import LEVELS, Machine, see
 from tests.unit.measure.health_runs import CONFIG, examined, make, one, rows
 
 
@@ -84,6 +84,15 @@ def test_no_success_is_judged_by_the_base_rate(
     assert (found.level, found.numbers["samples"]) == (level, 640)
     assert said in found.text
     assert found.next == f"oneshot rollouts {run.path} --step last"
+
+
+def test_recorded_responses_saturate_nothing(tmp_path: Path) -> None:
+    """The arm rft samples nothing: its training accuracy is 1 by construction."""
+    run = make(tmp_path, lambda step: {"train/accuracy": 1.0}, reward={"control": "rft"})
+    found = one(run, "saturation")
+    assert "saturated at" not in found.text and "recorded responses of the base model" in found.text
+    assert not [each for each in examined(run) if each.rule == "success"]
+    assert see(run, Machine(now=0.0)).saturated is None
 
 
 def test_no_success_in_a_pool_breaks_nothing(tmp_path: Path) -> None:

@@ -54,6 +54,19 @@ def test_every_file_may_be_damaged(tmp_path: Path, name: str, content: bytes) ->
     assert "<h2>Limits</h2>" in page.build(run)
 
 
+@pytest.mark.parametrize(
+    "content", [b'{"a": ' * 100_000, b'{"n": 1' + b"0" * 400 + b"}", b'{"step": 1' + b"0" * 400 + b"}"]
+)
+@pytest.mark.parametrize(
+    "name",
+    [*(n for n in MISSING if "." in n), "drift.jsonl", "transfer_map.json", "evals/builtin-test/base/results.json"],
+)
+def test_depths_and_numbers_that_nothing_holds(tmp_path: Path, name: str, content: bytes) -> None:
+    run = make_run(tmp_path, steps=2, own=6, other=1)
+    (run.path / name).write_bytes(content)
+    assert "<h2>Limits</h2>" in page.build(run)
+
+
 def test_a_run_of_an_older_schema(tmp_path: Path) -> None:
     """Every key of every file is taken away, one at a time."""
     run = make_run(tmp_path, steps=2, own=6, other=1)

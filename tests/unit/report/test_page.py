@@ -205,10 +205,6 @@ def test_a_long_run_stays_small(tmp_path: Path) -> None:
     assert "more characters not shown" in html
 
 
-def test_steps_of_checkpoints() -> None:
-    assert [gather.step_of(n) for n in ("base", "checkpoint-12", "best", "checkpoint-x")] == [0, 12, None, None]
-
-
 def request(root: Path, reference: str, **flags: bool) -> Request:
     config = Config(save=SaveConfig(runs=str(root)))
     return Request(verb="report", positional=(reference,), config=config, **flags)

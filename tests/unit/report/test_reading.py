@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from oneshot.measure.run_facts import read
+from oneshot.measure.training_text import read_training
 from oneshot.record import RunFolder
 from oneshot.report import marks, page
 from oneshot.report.reading import Reading
@@ -63,7 +65,7 @@ def test_names_of_an_evaluation_come_from_its_folder_where_they_are_not_told(run
     run.write_eval("t", "base", {}, [eval_row("a", True, "c")])
     for path in run.path.glob("evals/*/*/results.json"):
         path.write_text("{}", encoding="utf-8")
-    assert Reading(run).evals() == [("t", "base"), ("t", "checkpoint-10")]
+    assert list(Reading(run).evals()) == [("t", "base"), ("t", "checkpoint-10")]
 
 
 def test_rollouts_are_spread_over_the_step(run: RunFolder) -> None:
@@ -86,6 +88,28 @@ def test_a_hundred_thousand_rollouts_are_not_held_in_memory(run: RunFolder) -> N
         tracemalloc.stop()
     assert (len(rows), total) == (6, 100_000)
     assert peak < 8 << 20  # the file has 70 MB
+
+
+def test_instruments_hold_one_response_at_a_time(run: RunFolder) -> None:
+    line = json.dumps({"text": "recheck " * 90, "tokens": list(range(40)), "logprobs": [-0.5] * 40}).encode() + b"\n"
+    rollout_file(run, [line] * 20_000)
+    tracemalloc.start()
+    try:
+        (step,), missing = read_training(read(run), ("recheck",))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (step.responses, step.with_words, step.counts, step.tokens) == (20_000, 20_000, (1_800_000,), 800_000)
+    assert peak < 4 << 20 and missing == []  # the file has 20 MB
+
+
+def test_of_a_very_large_step_every_so_many_responses_are_read(run: RunFolder) -> None:
+    run.write_json("config.json", {"rollout": {"groups": 5000, "group_size": 8}})
+    rollout_file(run, [json.dumps({"text": "recheck", "tokens": [1]}).encode() + b"\n"] * 40_000)
+    (step,), missing = read_training(read(run), ("recheck",))
+    assert (step.responses, step.holding) == (10_000, (10_000,))
+    assert missing == ["Of the training responses those of 1 of 1 steps were read, evenly spread, and of each one "
+                       "response in 4."]  # fmt: skip
 
 
 def test_the_page_of_a_hundred_thousand_rollouts_is_small(run: RunFolder) -> None:

@@ -58,6 +58,10 @@ def test_the_label_is_empty_for_a_normal_run_and_names_what_is_not_normal() -> N
     assert label({}) == label({"reward": {"control": ""}, "data": {"corrupt": 0.0}}) == ""
     assert label({"reward": {"control": "shuffled"}}) == "control arm: shuffled rewards"
     assert label({"data": {"corrupt": 0.6}}) == "answers of 60 % of the examples corrupted"
+    for odd in ([1], "shuffled", 3, None):
+        assert label({"reward": odd, "data": odd}) == ""
+    assert label({"data": {"corrupt": "much"}}) == label({"data": {"corrupt": 10**400}}) == ""
+    assert label({"reward": {"control": "sorcery"}, "data": [1]}) == "control arm: sorcery"
     both = label({"reward": {"control": "noop"}, "data": {"corrupt": 0.125}})
     assert both == "control arm: noop, learning rate 0; answers of 12.5 % of the examples corrupted"
     assert label({"reward": {"control": "of-later"}}) == "control arm: of-later"
@@ -71,6 +75,18 @@ def test_shuffled_keeps_each_groups_rewards_and_moves_them() -> None:
     shares = [sum(found[0][place] for found in after) / 50 for place in range(8)]
     assert all(0.1 < share < 0.7 for share in shares), shares  # 3/8 each, whatever was right
     assert paid(controls.shuffled(0), *before) == after[0]
+
+
+def test_shuffled_across_groups_leaves_no_groups_luck_with_its_responses() -> None:
+    lucky, unlucky = group(["It is 5."] * 4), group(["It is 6."] * 4, number=1)
+    other = group(["It is 5."] * 4, number=2, problem="q")
+    groups = [lucky, unlucky, other]
+    assert paid(controls.shuffled(0), *groups) == [[1] * 4, [0] * 4, [1] * 4]  # in groups of equal rewards
+    after = [rewards(controls.shuffled(0, across=True)(step, groups)) for step in range(200)]
+    assert all(sum(found[0]) + sum(found[1]) == 4 and found[2] == [1] * 4 for found in after)
+    share = sum(sum(found[0]) for found in after) / 800
+    assert 0.44 < share < 0.56, share  # half of what right responses earned, as of wrong ones
+    assert paid(controls.shuffled(0, across=True), *groups) == after[0]
 
 
 @given(seed=st.integers(0, 2**31), step=st.integers(0, 10_000), number=st.integers(0, 500), sample=st.integers(0, 9))

@@ -6,7 +6,11 @@ import re
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
+
 import oneshot
+from oneshot.config.load import load
+from oneshot.errors import UsageError
 from oneshot.rollout import streams
 from oneshot.rollout.streams import FIRST, SIZES
 from oneshot.stages.probe_sampler import MAX_PROBLEMS, STEPS
@@ -27,6 +31,13 @@ def test_no_two_kinds_of_work_share_a_step() -> None:
 def test_published_samples_come_from_these_steps() -> None:
     assert (streams.PROBE_STEP, streams.DECODE_STEP, streams.POOL_STEP) == (1_000_000, 2_000_000, 3_000_000)
     assert streams.EVAL_STEP == 10_000_000
+
+
+def test_the_settings_allow_no_training_step_beyond_its_stretch() -> None:
+    last = SIZES["training"]
+    assert load([], {}, {"optim.steps": str(last)}).config.optim.steps == last
+    with pytest.raises(UsageError, match=f"at most {last}"):
+        load([], {}, {"optim.steps": str(last + 1)})
 
 
 def test_both_phases_of_a_pools_probe_stay_in_their_stretch() -> None:

@@ -127,6 +127,47 @@ def test_every_problem_of_a_pool_gets_its_own_wrong_answer(arm: Callable[..., tu
     assert [[c.reward for c in group.completions] for group in groups] == [[0, 0], [0, 1]]
 
 
+@pytest.mark.parametrize(
+    ("algorithm", "across"),
+    [
+        (AlgorithmConfig(), False),
+        (AlgorithmConfig(name="dr_grpo"), False),
+        (AlgorithmConfig(name="reinforce_pp", options={"baseline": "group"}), False),
+        (AlgorithmConfig(name="reinforce_pp"), True),
+        (AlgorithmConfig(name="ppo"), True),
+        (AlgorithmConfig(pooled=True), True),
+    ],
+)
+def test_shuffled_moves_rewards_as_far_as_the_credit_compares_them(
+    arm: Callable[..., tuple[Arm, list[str]]], algorithm: AlgorithmConfig, across: bool
+) -> None:
+    made, _ = arm("shuffled", problems(1))
+    setup = replace(made.setup, config=replace(made.setup.config, algorithm=algorithm))
+    pay = replace(made, setup=setup)._pay()
+    (group,) = prober(ScriptedEngine(lambda round, problem: 4)).groups(problems(1), 4, round=0)
+    (other,) = prober(ScriptedEngine(lambda round, problem: 0)).groups(problems(1), 4, round=0)
+    found = [pay(step, [group, replace(other, id=1)]) for step in range(20)]
+    assert any(sum(c.reward for c in groups[1].completions) for groups in found) is across
+
+
+def test_what_is_nobodys_answer_is_none_to_a_function_that_need_not_look_at_it() -> None:
+    class Own:
+        name, fatal = "own.py:score", True
+
+    config = Config(reward=RewardConfig(name="own.py:score", control="unguessable"))
+    with pytest.raises(UsageError, match="need not look at the answer") as refused:
+        controls.check(config, Own())  # type: ignore[arg-type]
+    assert refused.value.code == "E105"
+    assert refused.value.message.startswith("reward.control = unguessable with the reward own.py:score")
+
+
+def test_with_kl_in_the_reward_the_policy_term_acts_though_nothing_is_paid() -> None:
+    assert controls.inert(asked("unguessable").config) == [
+        "cannot act in the control arm unguessable: algorithm.policy"
+    ]
+    assert controls.inert(asked("unguessable", kl_in_reward=0.1).config) == []
+
+
 def test_a_run_that_does_not_record_what_it_pays_is_not_resumed(arm: Callable[..., tuple[Arm, list[str]]]) -> None:
     made, _ = arm("wrong", problems(1))
     with pytest.raises(UsageError, match="does not record which answers its control arm wrong pays") as refused:

@@ -38,8 +38,9 @@ def test_a_reward_that_is_not_the_grade_is_said() -> None:
 @pytest.mark.parametrize("full", [False, True])
 def test_no_response_acts(full: bool) -> None:
     bad = response(
-        text=HOSTILE * 40, prompt=HOSTILE, answer=HOSTILE, extracted=HOSTILE, id=HOSTILE, status=HOSTILE, correct=False
-    )
+        text=HOSTILE * 40, prompt=HOSTILE, answer=HOSTILE, extracted=HOSTILE, id=HOSTILE, status=HOSTILE, correct=False,
+        where=f"{HOSTILE}, {HOSTILE}", place=f"group {HOSTILE}, sample {HOSTILE}",
+    )  # fmt: skip
     parts = [
         *listing([bad], full=full),
         *beside(bad, bad, full=full, width=120),

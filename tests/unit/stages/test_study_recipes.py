@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from oneshot.config.schema import DataConfig
 from oneshot.config.sources import shipped_recipes, shipped_studies
+from oneshot.data.problems import load
 from oneshot.stages.study_arms import check_different, contents, plan_of
 from oneshot.stages.study_file import find_study, read_study
 
@@ -40,6 +42,17 @@ def test_a_shipped_study_is_one(name: str, tmp_path: Path) -> None:
         assert config.evals.every, arm
         assert not config.save.best, arm
     assert any(arm.paper for arm in study.arms)
+
+
+def test_the_labels_of_the_loss_ablation_stand_with_the_built_in_example(tmp_path: Path) -> None:
+    """A control arm would pay the base's most frequent answer, which of pi1 is the one that is nearer the truth."""
+    plan = plan_of(read_study(find_study("paper/studies/loss-ablation")), tmp_path)
+    (pi1,) = load(DataConfig(source="pi1"), offline=True).problems
+    assert {config.data.example for config in plan.arms.values()} == {pi1.prompt}
+    answers = {arm: config.data.answer for arm, config in plan.arms.items()}
+    assert (answers.pop("label-12.7"), answers.pop("label-4")) == ("12.7", "4")
+    assert set(answers.values()) == {pi1.answer} == {"12.8"}
+    assert "wrong" not in {config.reward.control for config in plan.arms.values()}
 
 
 @pytest.mark.parametrize("name", [name for name in STUDIES if name.endswith("-cpu")])

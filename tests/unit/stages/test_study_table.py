@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,80 +11,18 @@ from typing import Any
 import pytest
 from scipy import stats
 
-from oneshot.config.load import to_dict
-from oneshot.record import RunFolder
-from oneshot.stages.study_arms import Plan, plan_of
-from oneshot.stages.study_file import read_study
-from oneshot.stages.study_folder import DONE, PREREGISTERED, StudyFolder
-from oneshot.stages.study_results import NOT_OVER_SEEDS, told
+from oneshot.stages.study_dose import NOT_OVER_SEEDS
+from oneshot.stages.study_folder import DONE, StudyFolder
+from oneshot.stages.study_results import told
 from oneshot.stages.study_table import table_of
 from oneshot.stages.study_text import text
 from tests.unit.stages.comparing import put
-
-TEXT = """\
-name = "hand"
-claim = "One example teaches."
-baseline = "shuffled"
-contrast = [["full", "pg"]]
-seeds = [0, 1, 2]
-[base]
-data.example = "1 + 1?"
-data.answer = "2"
-optim.steps = 4
-evals.source = "held.jsonl"
-evals.every = 2
-[[arm]]
-name = "full"
-paper = "74.8 (Table 5, row 5)"
-[[arm]]
-name = "pg"
-set = { "algorithm.kl" = 0.0 }
-[[arm]]
-name = "shuffled"
-set = { "reward.control" = "shuffled" }
-"""
-TASK = "held"
-BASE = "0" * 20
-
-
-def plan(tmp_path: Path) -> Plan:
-    (tmp_path / "s.toml").write_text(TEXT, encoding="utf-8")
-    return plan_of(read_study(tmp_path / "s.toml"), tmp_path / "runs")
-
-
-def right(count: int, first: int = 0) -> str:
-    """20 responses, of which so many are right, from the `first` on."""
-    return "".join("1" if first <= i < first + count else "0" for i in range(20))
-
-
-def cell(
-    folder: StudyFolder,
-    arm: str,
-    seed: int,
-    words: Mapping[int, str],
-    drift: Mapping[int, float] | None = None,
-    accuracy: Sequence[float] = (0.1, 0.9),
-) -> RunFolder:
-    """A finished cell: step -> responses, step -> drift."""
-    config = folder.plan.config(arm, seed)
-    run = RunFolder.create(folder.path, config.save.name, to_dict(config), ["oneshot", "study"])
-    run.event(PREREGISTERED, study="hand", sha256="abc", claim="One example teaches.")
-    for step, share in enumerate(accuracy):
-        run.step(step, {"train/accuracy": share}, [])
-    put(run, TASK, "base", BASE)
-    for step, responses in words.items():
-        put(run, TASK, f"checkpoint-{step}", responses)
-    for step, kl in (drift or {}).items():
-        run.write_drift({"checkpoint": f"checkpoint-{step}", "step": step, "kl": kl})
-    folder.update(arm, seed, run=run.path.name, state=DONE, seconds=1.0)
-    return run
+from tests.unit.stages.studying import TASK, cell, right, study_in
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> StudyFolder:
-    made = StudyFolder(plan(tmp_path))
-    made.path.mkdir(parents=True)
-    return made
+    return study_in(tmp_path)
 
 
 def full_study(folder: StudyFolder, drift: Mapping[str, Mapping[int, float]] | None = None) -> None:
@@ -186,7 +124,7 @@ def test_equal_drift_by_hand(folder: StudyFolder) -> None:
     assert at.drift == pytest.approx(0.1)
     assert list(at.still) == ["pg"]
     assert list(at.doses) == ["full", "shuffled"]
-    weight = (0.1 - 0.05) / (0.4 - 0.05)  # between steps 2 and 4
+    weight = (0.1**0.5 - 0.05**0.5) / (0.4**0.5 - 0.05**0.5)  # between steps 2 and 4
     for seed, (early, late) in enumerate(((6, 12), (7, 14), (6, 13))):
         dose = at.doses["full"][seed]
         assert dose.between == (2, 4)

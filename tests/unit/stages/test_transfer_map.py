@@ -21,7 +21,7 @@ from oneshot.stages import loop, transfer_map
 from oneshot.stages.forecasts import MAP_GROUPS
 from oneshot.stages.loop import TrainParts
 from oneshot.stages.setup import Setup
-from oneshot.stages.transfer_map import NO_EXAMPLE, NO_SIGNAL, check, chosen
+from oneshot.stages.transfer_map import NO_EXAMPLE, NO_SIGNAL, check, chosen, in_both_halves
 from oneshot.types import Group, Problem, Sampling, Verdict
 from tests.tiny import save_tiny
 from tests.unit.stages.setups import QUESTION, tiny_setup
@@ -176,6 +176,14 @@ def test_every_kind_of_run_can_have_one_and_nothing_is_left_behind(
     assert not any(optimizer.adamw.state for optimizer in parts.learner.optimizers)
     assert body["example"]["norm"] > 0
     assert body["categories"]["sums"]["cosine"] is not None
+
+
+@pytest.mark.parametrize(("count", "used"), [(1, 1), (2, 2), (3, 3), (8, 8), (16, 16)])
+def test_both_halves_of_several_examples_hold_the_same_ones_as_far_as_there_is_room(count: int, used: int) -> None:
+    problems = [replace(QUESTION, id=f"e{i}") for i in range(count)]
+    ids = [problem.id for problem in in_both_halves(problems)]
+    assert (len(ids), len(set(ids))) == (MAP_GROUPS, used)
+    assert (sorted(ids[0::2]) == sorted(ids[1::2])) is (count <= 8)
 
 
 def test_a_category_gets_an_even_share_of_the_problems() -> None:

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from oneshot._store.streams import streamed
 from oneshot.errors import UsageError
-from oneshot.stages.watch_files import Tail, streamed
+from oneshot.stages.watch_files import Tail
 from tests.unit.stages.watching import running
 
 
