@@ -7,6 +7,7 @@
       checkpoints/{checkpoint-12, last_state, previous_state}/
       evals/<task>/<checkpoint>/{results.json, samples.jsonl.gz, partial.jsonl}  regrade/<grader>.json
       logs/attempt_1/{main.log, and what a later attempt did again: metrics.jsonl, rollouts/, ...}  report.html
+      README.md (the draft of a model card)
 
 Files are replaced atomically; `metrics.jsonl`, `events.jsonl` and `drift.jsonl` grow, until a resumed run cuts them
 back to the step it continues from (`cut_back`). Metric values that are not finite are null. A model without a run has a

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
+from oneshot._store.values import is_number
 from oneshot.types import Completion, EvalRow, Group, Problem, Verdict
 
 
@@ -100,6 +101,16 @@ def eval_rows(rows: Iterable[Mapping[str, Any]]) -> list[EvalRow]:
     """Graded responses; keys that a later version may have added are passed over."""
     known = {field.name for field in fields(EvalRow)}
     return [EvalRow(**{key: value for key, value in row.items() if key in known}) for row in rows]
+
+
+def metric_rows(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """`last_attempts` of the rows that have a step; an older version's without an attempt are of the first."""
+    known = [row for row in rows if is_number(row.get("step"))]
+    return last_attempts({**row, "step": int(row["step"]), "attempt": _whole(row.get("attempt"))} for row in known)
+
+
+def _whole(value: object) -> int:
+    return int(value) if is_number(value) else 0
 
 
 def last_attempts(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

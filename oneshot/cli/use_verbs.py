@@ -26,7 +26,7 @@ USING: Mapping[str, Verb] = {
             "evals.max_new_tokens",
             "save.runs",
         ),
-        short={"suffix": "evals.suffix", "max-new-tokens": "evals.max_new_tokens"},
+        short={"system": "data.system", "suffix": "evals.suffix", "max-new-tokens": "evals.max_new_tokens"},
     ),
     "serve": Verb(
         "oneshot.stages.serve:main",

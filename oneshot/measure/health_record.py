@@ -53,8 +53,8 @@ def _last_error(run: RunFolder) -> str:
         lines = run.log_path.read_text("utf-8", "replace").splitlines()
     except OSError:
         return ""
-    errors = [line for line in lines if re.search(r"\bE\d{3} ", line)]
-    return f": {errors[-1][errors[-1].index(' E') + 1 :][:300]}" if errors and " E" in errors[-1] else ""
+    errors = [found[0] for line in lines if (found := re.search(r"\bE\d{3} .*", line))]
+    return f": {errors[-1][:300]}" if errors else ""
 
 
 def control(seen: Seen) -> Iterator[Finding]:

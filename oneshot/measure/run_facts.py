@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
+from oneshot._store import files
+from oneshot._store.rows import metric_rows
 from oneshot._store.values import number, section
 from oneshot.errors import OneshotError
 from oneshot.history import History
@@ -197,7 +199,7 @@ def read(run: RunFolder, task: str = "") -> RunFacts:
         run=run,
         config=config,
         summary=summary,
-        metrics=attempt("metrics.jsonl", lambda: _metrics(run), [], missing),
+        metrics=attempt("metrics.jsonl", lambda: _metrics(run), list[dict[str, Any]](), missing),
         events=attempt("events.jsonl", run.events, list[dict[str, Any]](), missing),
         examples=attempt("example.jsonl", run.example, list[dict[str, Any]](), missing),
         visits=attempt("history.jsonl", lambda: _visits(run), [], missing),
@@ -215,8 +217,8 @@ def rows_of(run: RunFolder, task: str, checkpoint: str, missing: list[str]) -> R
     return attempt(f"the evaluation {task} of {checkpoint}", lambda: run.read_eval(task, checkpoint)[1], [], missing)
 
 
-def _metrics(run: RunFolder) -> Sequence[Mapping[str, Any]]:
-    return [row for row in run.metrics() if number(row["step"]) is not None]
+def _metrics(run: RunFolder) -> list[dict[str, Any]]:
+    return metric_rows(files.read_lines(run.path / "metrics.jsonl"))
 
 
 def _visits(run: RunFolder) -> Sequence[Mapping[str, Any]]:

@@ -120,7 +120,7 @@ def _held_series(facts: Facts) -> Iterator[Series]:
         shift = 3.0 if other else -3.0 if len(facts.held.curves) > 1 else 0.0
         yield _held(label, readings, "held other" if other else "held own", shift)
     control = facts.control
-    if control is not None and control.held.curve_task == facts.held.curve_task:
+    if control is not None and control.arm.name and control.held.curve_task == facts.held.curve_task:
         for label, readings in control.held.curves.items():
             if "other" not in label:
                 yield _held(f"control arm, {label}", readings, "control", 0.0)

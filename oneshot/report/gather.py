@@ -87,11 +87,6 @@ class Facts:
         step = part(self.measured, "saturation").get("step")
         return int(step) if is_number(step) else None
 
-    @property
-    def last_step(self) -> int:
-        """The number of optimiser steps recorded."""
-        return int(self.metrics[-1]["step"]) + 1 if self.metrics else 0
-
     def own(self, rows: Rows) -> list[EvalRow]:
         """The rows of the example's own kind."""
         return own_rows(rows, self.kind)

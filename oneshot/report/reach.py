@@ -8,6 +8,7 @@ from typing import Any
 
 from oneshot._store.values import is_number
 from oneshot.measure import gains
+from oneshot.report.arms import comparable
 from oneshot.report.bars import dumbbells, stacked
 from oneshot.report.charts import Frame, Series, line_chart
 from oneshot.report.figures import NARROW, WIDE, Figure, whole_percent
@@ -55,7 +56,7 @@ def outcomes(facts: Facts) -> Figure | None:
     held, bars = facts.held, list[tuple[str, Mapping[str, int]]]()
     if held.base and held.trained:
         both = [("base", held.base), ("trained", held.trained)]
-        if facts.control is not None and facts.control.held.task == held.task and facts.control.held.trained:
+        if facts.control is not None and not comparable(facts) and facts.control.held.trained:
             both.append(("control arm", facts.control.held.trained))
         bars += [(f"own, {name}", gains.outcome_states(facts.own(rows))) for name, rows in both]
         bars += [(f"all, {name}", gains.outcome_states(rows)) for name, rows in both]

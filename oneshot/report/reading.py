@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from oneshot._store import names
-from oneshot._store.rows import last_attempts
+from oneshot._store.rows import metric_rows
 from oneshot._store.streams import BROKEN, lines
 from oneshot._store.values import is_number
 from oneshot.measure.compared import evaluated
@@ -67,8 +67,7 @@ class Reading:
 
     def metrics(self) -> list[dict[str, Any]]:
         """One row per step in step order, of a step recorded by several attempts the last one's."""
-        rows = [row for row in self.rows("metrics.jsonl") if is_number(row.get("step"))]
-        return last_attempts({**r, "step": int(r["step"]), "attempt": _whole(r.get("attempt"))} for r in rows)
+        return metric_rows(self.rows("metrics.jsonl"))
 
     def evals(self) -> dict[tuple[str, str], Mapping[str, Any]]:
         """(task, checkpoint) -> results.json of every finished evaluation (`compared.evaluated`)."""

@@ -17,13 +17,12 @@ from oneshot.errors import UsageError
 from oneshot.export import tracking
 from oneshot.measure.statistics import wilson
 from oneshot.record import RunFolder
-from oneshot.report import page
 from oneshot.rollout.collect import collect
 from oneshot.rollout.streams import PROBE_STEP
 from oneshot.stages import controls, loop, say
 from oneshot.stages.beginning import begin
 from oneshot.stages.display import Display, display
-from oneshot.stages.endings import failing
+from oneshot.stages.endings import ended, failing
 from oneshot.stages.evaluation import measure
 from oneshot.stages.log import Logged
 from oneshot.stages.preflight import BaseRate
@@ -96,9 +95,7 @@ def finish(session: Session, rate: BaseRate, phases: Phases, sampled: dict[str, 
     again = _sampled(setup, session.held_out, run) if sampled else None
     phases.end("evaluate trained")
     summary = _summary(session, rate, phases, {"base": sampled, "trained": again} if sampled else {})
-    run.write_json("summary.json", summary)
-    run.write_status(state="done")
-    page.write(run)
+    ended(run, summary)
     return summary
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from typing import Any
 
 from oneshot.errors import DataError, MachineError, OneshotError, Stopped
 from oneshot.record import RunFolder
+from oneshot.report import page
+from oneshot.stages import push
 from oneshot.stages.signals import stops_at_once
 
 
@@ -37,6 +40,14 @@ def failing(run: RunFolder) -> Iterator[None]:
             run.log(_last_words())
             with suppress(MachineError):  # a full disk: what ended the run says so already
                 run.write_status(state=state)
+
+
+def ended(run: RunFolder, summary: Mapping[str, Any]) -> None:
+    """What a run that came to its end leaves: its summary, its state, its page, and the draft of a model card."""
+    run.write_json("summary.json", summary)
+    run.write_status(state="done")
+    page.write(run)
+    run.write_text("README.md", push.draft(run.path, run.path.parent))
 
 
 def _last_words() -> str:

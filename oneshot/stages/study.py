@@ -182,6 +182,8 @@ def _dry_run(request: Request, folder: StudyFolder, wanted: list[Cell]) -> int:
         print(f"  {arm.name}: {own}{more}{mark}")
     for one, two in study.contrasts:
         print(f"contrast: {one} against {two}")
+    for one, two in study.primary:
+        print(f"claimed: {one} against {two}")
     print("reads: " + (", ".join(f"{task} ({n} problems)" for task, n in read.items()) or "nothing"))
     print(f"{len(study.arms)} arms x {len(study.seeds)} seeds; {len(left)} of {len(wanted)} cells are left to run")
     print("nothing was loaded, downloaded or written")

@@ -12,11 +12,10 @@ from oneshot.config.request import Request
 from oneshot.errors import UsageError
 from oneshot.export import tracking
 from oneshot.record import RunFolder
-from oneshot.report import page
 from oneshot.stages import best, controls, demo, graders, resume, say, training_tasks, transfer_map
 from oneshot.stages.beginning import begin
 from oneshot.stages.display import Display, display
-from oneshot.stages.endings import failing
+from oneshot.stages.endings import ended, failing
 from oneshot.stages.examples import training_problems
 from oneshot.stages.log import Logged
 from oneshot.stages.plan import dry_run
@@ -115,11 +114,9 @@ def _go_on(session: Session) -> None:
 
 
 def _finish(session: Session, rate: BaseRate | None, phases: Phases) -> dict[str, Any]:
-    """The summary, the state and the page of a run that came to its end."""
+    """The summary of a run that came to its end, written with what else such a run leaves."""
     summary = _summary(session, rate, phases)
-    session.run.write_json("summary.json", summary)
-    session.run.write_status(state="done")
-    page.write(session.run)
+    ended(session.run, summary)
     return summary
 
 

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
 from oneshot._store import names
-from oneshot._store.rows import last_attempts
+from oneshot._store.rows import metric_rows
 from oneshot.errors import OneshotError
-from oneshot.measure.findings import Machine, Seen, number
+from oneshot.measure.findings import Machine, Seen
 from oneshot.measure.heartbeat import Heartbeat, step_seconds
 from oneshot.record import RunFolder
 from oneshot.stages.run_process import process_of, written
@@ -91,7 +91,6 @@ class Watcher:
         notes: list[str] = []
         nothing: dict[str, Any] = {}
         status = _read(run.status, nothing, notes)
-        rows = [row for row in self._metrics.rows() if all(number(row.get(key)) is not None for key in _OWN)]
         events = self._events.rows()
         if strange := self._metrics.strange + self._events.strange:
             notes.append(f"{strange} lines of metrics.jsonl and events.jsonl are no JSON objects and are left out")
@@ -101,7 +100,7 @@ class Watcher:
             config=_read(run.config, nothing, notes),
             env={},
             status=status,
-            metrics=last_attempts(rows),
+            metrics=metric_rows(self._metrics.rows()),
             events=events,
             evals=(),
             examples=len(_read(run.example, list[dict[str, Any]](), notes)),
@@ -119,10 +118,6 @@ class Watcher:
         if self._pair is None or self._pair[0] != key:
             self._pair = (key, _read(lambda: pair_of(path), None, notes))
         return self._pair[1]
-
-
-_OWN = ("step", "attempt")
-"""What every row of metrics.jsonl has."""
 
 
 def _read(what: Callable[[], Found], empty: Found, notes: list[str]) -> Found:

@@ -22,7 +22,9 @@ NO_TORCH = [
     "oneshot.rewards",
     "oneshot.measure",
     "oneshot.report",
+    "oneshot.stages.fetch",
     "oneshot.stages.grade",
+    "oneshot.stages.ls",
     "oneshot.stages.regrade",
     "oneshot.data.problems",
     "oneshot.data.readers",
@@ -57,7 +59,8 @@ def test_importing_loads_no_torch(module: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "argv", [["--help"], ["recipes", "list"], ["recipes", "list", "--json"], ["recipes", "--help"]]
+    "argv",
+    [["--help"], ["recipes", "list"], ["recipes", "list", "--json"], ["recipes", "--help"], ["completion", "bash"]],
 )
 def test_these_commands_load_only_the_standard_library(argv: list[str]) -> None:
     seen = loaded(f"from oneshot.cli.main import main\nassert main({argv!r}) == 0")

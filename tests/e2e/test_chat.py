@@ -176,3 +176,24 @@ def test_json_is_one_object(tiny: Path, oneshot: OneShot) -> None:
     told = oneshot("chat", tiny, "--once", "--json", "--problem", "1?", "--max-new-tokens", "2", "--model.threads", "1")
     found: dict[str, Any] = json.loads(told.out)
     assert list(found) == ["schema", "model", "run", "problems"]
+
+
+def test_a_stopped_answer_leaves_the_next_question(
+    tiny: Path, oneshot: OneShot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer, calls = chat_answers.Answers.answer, list[str]()
+
+    def stopped(self: chat_answers.Answers, name: str, problem: Problem, *rest: Any) -> Any:
+        calls.append(problem.prompt)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        return answer(self, name, problem, *rest)
+
+    monkeypatch.setattr(chat_answers.Answers, "answer", stopped)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("1 + 1?\n1 + 2?\n"))
+    words = ("chat", tiny, "--max-new-tokens", "2", "--model.threads", "1")
+    told = oneshot(*words)
+    assert (told.code, calls) == (0, ["1 + 1?", "1 + 2?"])
+    assert told.err.count("(stopped)") == 1
+    calls.clear()
+    assert oneshot(*words, "--problem", "1 + 1?", "--once").code == 130

@@ -88,6 +88,7 @@ def test_three_steps_leave_a_whole_run_folder(train: OneShot, pool: Path) -> Non
         "metrics.jsonl",
         "events.jsonl",
         "report.html",
+        "README.md",
         "checkpoints/checkpoint-3/model.safetensors",
         "checkpoints/checkpoint-3/config.json",
         "checkpoints/checkpoint-3/tokenizer.json",

@@ -47,6 +47,14 @@ def test_a_failed_run_tells_its_last_error(tmp_path: Path) -> None:
     assert "no step was recorded" in found.text
 
 
+@pytest.mark.parametrize("before", ["", "12:00:01 Every E-mail: "])
+def test_the_last_error_is_found_wherever_it_stands(tmp_path: Path, before: str) -> None:
+    run = make(tmp_path)
+    run.log_path.write_text(f"12:00:00 began\n{before}E202 the disk is full.\n", "utf-8")
+    run.write_status(state="failed")
+    assert one(run, "state").text.endswith(": E202 the disk is full.")
+
+
 def test_a_run_that_died_before_its_example(tmp_path: Path) -> None:
     run = RunFolder.create(tmp_path, "early", {}, [])
     run.start_attempt()

@@ -214,6 +214,14 @@ def test_an_older_run_still_has_what_it_recorded(tmp_path: Path) -> None:
     assert any("step 0" in sentence for sentence in found["missing"])
 
 
+def test_steps_of_an_older_version_have_no_attempt(tmp_path: Path) -> None:
+    made = new_run(tmp_path)
+    lines = [json.dumps({"step": step, "train/accuracy": 1.0}) for step in range(12)]
+    (made.path / "metrics.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
+    found = instruments(made)
+    assert found["saturation"]["step"] == 0 and len(found["dynamics"]["accuracy"]) == 12
+
+
 def test_a_task_that_was_not_evaluated(run: RunFolder) -> None:
     found = instruments(run, task="gsm8k")
     assert found["task"] == "" and found["flips"] == {}

@@ -71,6 +71,12 @@ def test_the_control_arm_stands_beside_after_as_many_steps(tmp_path: Path) -> No
     assert "its checkpoint-20 with checkpoint-12 here" in "\n".join(limits(gather(run, late)))
 
 
+def test_a_run_that_is_no_control_arm_is_nowhere_drawn_as_one(tmp_path: Path) -> None:
+    text = page.build(make_run(tmp_path / "a"), control=make_run(tmp_path / "b"))
+    assert "is no control arm" in text
+    assert "control arm, held-out" not in text and "own, control arm" not in text and "trained control arm" not in text
+
+
 def test_the_sentence_never_says_more_than_the_badge(tmp_path: Path) -> None:
     run = make_run(tmp_path)
     for name in ("base", "checkpoint-12"):  # chance alone reaches what the base does, so nothing was measured
