@@ -112,7 +112,9 @@ def rollouts(run: RunFolder, verify: Verifier, steps: Sequence[int]) -> dict[str
             statuses[verdict.status] += 1
             flips.add(old, verdict, **where, reference=row["answer"], extracted_old=row["extracted"])
             reward = float(verdict.correct) if verdict.score is None else verdict.score
-            groups.setdefault(row["group"], []).append((row["reward"], reward))
+            # What the grader said, not what was paid: a control arm pays for something else.
+            said = row["reward"] if row.get("correct") is None else row.get("score", float(old))
+            groups.setdefault(row["group"], []).append((said, reward))
         changed = sum(differs(pairs) for pairs in groups.values())
         shares = {"old": was / len(rows), "new": now / len(rows)} if rows else {"old": None, "new": None}
         found.append({"step": step, "n": len(rows), **shares, "groups": len(groups), "groups_changed": changed})

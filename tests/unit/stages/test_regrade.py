@@ -10,7 +10,8 @@ import pytest
 from oneshot.measure.pairing import by_problem
 from oneshot.measure.scores import accuracy
 from oneshot.rewards.functions import build_verifier
-from oneshot.stages.regrade import evaluations, likelihoods, text
+from oneshot.stages.regrade import evaluations, likelihoods, rollouts, text
+from oneshot.types import Completion, Group, Problem
 from tests.unit.stages.comparing import put, responses, run
 
 MATH = build_verifier("math")
@@ -65,3 +66,17 @@ def test_a_text_prompts_responses_are_read_up_to_where_they_run_on(
     put(made, "sums", checkpoint, [replace(row, response=RUNS_ON) for row in responses("1")], data=data)
     (entry,) = evaluations(made, MATH, made.evals())
     assert (entry["new"]["correct"], entry["read_to_run_on"]) == (int(right), right)
+
+
+def test_what_a_control_arm_paid_is_no_grade(tmp_path: Path) -> None:
+    """The arm paid the wrong response; by the same grader no group has other advantages than the grader gave it."""
+    verify = build_verifier("number")
+    texts = ("It is 4", "It is 5")
+    graded = [Completion(tokens=(1,), logprobs=(0.0,), text=t, finished=True).scored(verify(t, "4")) for t in texts]
+    paid = tuple(replace(one, reward=1.0 - one.reward) for one in graded)
+    problem = Problem(id="p", prompt="2 + 2?", answer="4")
+    arm = run(tmp_path, "arm")
+    arm.step(0, {}, [Group(id=0, problem=problem, prompt_tokens=(1,), completions=paid, policy_version=0)])
+    told = rollouts(arm, verify, [0])
+    assert (told["groups"], told["groups_changed"]) == (1, 0)
+    assert rollouts(arm, build_verifier("math"), [0])["groups_changed"] == 1
