@@ -41,7 +41,7 @@ USING: Mapping[str, Verb] = {
             Flag("served-name", "What clients call the model (default: the name of the run or model).", "NAME"),
             Flag("print", "Print the commands that do this by hand, and start nothing."),
         ),
-        settings=("model.dtype", "model.revision", "save.runs"),
+        settings=("model.dtype", "model.revision", "model.threads", "save.runs"),
     ),
     "export": Verb(
         "oneshot.stages.export:main",

@@ -75,8 +75,8 @@ def chosen(readings: Readings, sizes: Mapping[str, int], summary: Mapping[str, A
     """The task that base and trained model are compared on; empty where there is none.
 
     The one that summary.json is about, whose sentence every output begins with; else a test set (`...test`), else the
-    one with most problems. Which one the summary is about shows in its number of problems; of several with as many it
-    is the test set of the demo, else the dev set (`evals.source`), as the verbs write it.
+    one with most problems. A summary names its task; of an older one it shows in the number of problems, and of
+    several with as many it is the test set of the demo, else the dev set (`evals.source`), as the verbs write it.
 
     Args:
         readings: of the run.
@@ -91,7 +91,8 @@ def chosen(readings: Readings, sizes: Mapping[str, int], summary: Mapping[str, A
         ours = told is not None and size == told
         return ours, task.endswith("test"), ours and task == dev, size, task
 
-    return max(both(readings), key=rank, default="")
+    there, named = both(readings), str(summary.get("task") or "")
+    return named if named in there else max(there, key=rank, default="")
 
 
 def summary_size(summary: Mapping[str, Any]) -> int | None:

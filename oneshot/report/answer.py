@@ -53,17 +53,14 @@ class Beside:
 def view(facts: Facts) -> dict[str, Any]:
     """What `answer.html` prints."""
     first, arm = next((rows[0] for _, rows in sections.table(facts)), None), beside(facts)
-    above = arm.lines if arm is not None and first is not None else ()
+    above, claims = list(arm.lines if arm is not None and first is not None else ()), list[Shown]()
+    for claim in facts.claims:
+        tries = [line for line in claim.tries if line not in above]
+        claims.append(Shown(title=TITLES.get(claim.name, claim.name), claim=claim, tries=tries))
+        above += tries
     return {
         "headline": sections.headline(facts),
-        "claims": [
-            Shown(
-                title=TITLES.get(claim.name, claim.name),
-                claim=claim,
-                tries=[line for line in claim.tries if line not in above],
-            )
-            for claim in facts.claims
-        ],
+        "claims": claims,
         "model": str(facts.summary.get("model") or part(facts.config, "model").get("name") or ""),
         "first": first,
         "control": arm,

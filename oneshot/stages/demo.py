@@ -161,6 +161,7 @@ def _summary(session: Session, rate: BaseRate, phases: Phases, sampled: dict[str
             "kind": example.category,
             "base_rate": rate.as_dict(),
         },
+        "task": TEST,
         **compared,
         "training": {"first": metrics[0]["train/accuracy"], "last": metrics[-1]["train/accuracy"]},
         "sampled": sampled,

@@ -24,7 +24,7 @@ from oneshot.rewards.controls import label
 from oneshot.stages.run_process import process_of, written
 from oneshot.stages.study_folder import DONE, FAILED, RUNNING, STOPPED, WAITING
 
-PART = 1 << 16
+PART = 1 << 14
 """Bytes that are read of each end of a file of rows."""
 SECONDS = 2.0
 """How long sizes on disk are worked out, for all folders together; the newest come first."""
@@ -36,10 +36,13 @@ class Sizes:
     """Bytes below a folder, until the time for all of them is spent."""
 
     def __init__(self, seconds: float = SECONDS, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock, self._end = clock, clock() + seconds
+        self._clock, self._seconds = clock, seconds
+        self._end: float | None = None
 
     def of(self, folder: Path) -> int | None:
         """The sum of all files; None where the time ran out. A file that goes meanwhile counts as nothing."""
+        if self._end is None:
+            self._end = self._clock() + self._seconds
         total, waiting = 0, [str(folder)]
         while waiting:
             if self._clock() > self._end:

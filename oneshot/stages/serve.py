@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -65,8 +66,10 @@ def main(request: Request) -> int:
             print(visible(text), file=sys.stderr, flush=True)
 
     with _stops(), listening(options, request) as sock, tempfile.TemporaryDirectory(prefix="oneshot-serve-") as room:
+        from oneshot.model.policy import set_threads
         from oneshot.stages.serve_model import prepare
 
+        set_threads(request.config.model.threads)
         say(f"loading {target.source} ...")
         served = prepare(target, Path(room), dtype=settled(options.dtype), say=say)
         came = asyncio.run(_serve(served, options, kind, sock, request, say))
@@ -105,6 +108,8 @@ async def _serve(
         asyncio.get_running_loop().add_signal_handler(number, note, number)
     port = backends.free_port()
     back = backends.backend(kind, str(served.folder), served.dtype, port=port, name=options.name)
+    if threads := request.config.model.threads:
+        back = replace(back, env={**back.env, "OMP_NUM_THREADS": str(threads)})
     running = backends.Running(back, served.folder.parent, verbose=request.verbose)
     say(f"back end: {shlex.join(back.command)}")
     # A connection for each request: one that is kept may be closed by the back end just when it is used again.

@@ -148,6 +148,8 @@ async def _forwarded(front: Front, client: httpx2.AsyncClient, request: Request,
             await answer.aclose()
     except httpx2.HTTPError:
         raise Refused(502, "the back end did not answer; look at the output of oneshot serve") from None
+    except asyncio.CancelledError:  # only a stop cancels a request; else the client would be told of a failure
+        raise Refused(503, "the server is being stopped") from None
     try:
         told = json.loads(raw)
     except (ValueError, RecursionError):

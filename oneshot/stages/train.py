@@ -154,7 +154,7 @@ def _summary(session: Session, rate: BaseRate | None, phases: Phases) -> dict[st
             summary["best_on_dev"] = {"step": on_dev, "value": value, "kept": on_dev in run.checkpoints()}
         trained = run.read_eval(session.task, f"checkpoint-{steps}")[1]
         compared = summarise(run.read_eval(session.task, "base")[1], trained)
-        summary |= compared
+        summary |= {"task": session.task, **compared}
         summary["headline"] = headline(compared)
         summary["limits"] = limits(
             compared, last_step=steps, read_during=config.evals.every > 0, tasks=summary.get("tasks")

@@ -91,7 +91,7 @@ class Watcher:
         notes: list[str] = []
         nothing: dict[str, Any] = {}
         status = _read(run.status, nothing, notes)
-        events = self._events.rows()
+        rows, events = metric_rows(self._metrics.rows()), self._events.rows()
         if strange := self._metrics.strange + self._events.strange:
             notes.append(f"{strange} lines of metrics.jsonl and events.jsonl are no JSON objects and are left out")
         seen = Seen(
@@ -100,7 +100,7 @@ class Watcher:
             config=_read(run.config, nothing, notes),
             env={},
             status=status,
-            metrics=metric_rows(self._metrics.rows()),
+            metrics=rows,
             events=events,
             evals=(),
             examples=len(_read(run.example, list[dict[str, Any]](), notes)),

@@ -39,6 +39,13 @@ def test_a_task_needs_base_and_trained_model() -> None:
     assert chosen({"large": {0: "base"}}, {}, {}, {}) == ""
 
 
+def test_the_task_that_a_summary_names_goes_before_its_size() -> None:
+    alike = dict.fromkeys(SIZES, BOTH)
+    for name in SIZES:
+        assert chosen(alike, SIZES, {"task": name, "overall": {"n": -1}}, {}) == name
+    assert chosen(alike, SIZES, {"task": "gone"}, {}) == chosen(alike, SIZES, {}, {})
+
+
 def two_tasks(root: Path, summary: int) -> RunFolder:
     made = new_run(root)
     for task, count in (("pool", 30), ("other", 50)):

@@ -45,6 +45,7 @@ def test_the_line_that_trains_a_control_arm_stands_once(tmp_path: Path) -> None:
     run = make_run(tmp_path)
     text = page.build(run)
     (train,) = [line for line in lines_of(text) if "--control" in line]
+    assert len(claim_lines := re.findall('<code class="try">(.*?)</code>', text, re.DOTALL)) == len(set(claim_lines))
     assert train.startswith("oneshot train ") and html.escape(train, quote=True).replace("&#x27;", "&#39;") in text
     assert str(tmp_path) not in re.sub("<style>.*?</style>", "", text, flags=re.DOTALL)
     assert "bonett-price" not in Page(text).text

@@ -192,6 +192,13 @@ def test_errors_of_the_back_end_are_written_as_openai_does() -> None:
     assert failed(gone)[0] == 502
 
 
+def test_a_request_that_a_stop_cuts_off_is_503() -> None:
+    def cancelled(_: Any) -> Any:
+        raise asyncio.CancelledError
+
+    assert code("POST", "/v1/chat/completions", json=CHAT, reply=cancelled)[:2] == (503, "server_error")
+
+
 def test_health_is_the_back_ends_and_needs_no_key() -> None:
     assert asked("GET", "/health", of=front(key="k"))[0].json() == {"status": "ok"}
     answer, _ = asked("GET", "/health", reply=lambda _: httpx2.Response(503))
