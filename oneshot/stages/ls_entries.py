@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from oneshot._store import files
+from oneshot._store.values import number
 from oneshot.errors import OneshotError
-from oneshot.measure.findings import number
 from oneshot.measure.heartbeat import heartbeat
 from oneshot.record import EvalFolder, RunFolder
 from oneshot.rewards.controls import label
