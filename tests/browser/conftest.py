@@ -49,9 +49,13 @@ class Seen:
         assert (self.console, self.errors) == ([], [])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(chromium: str) -> Iterator[Any]:
-    """A browser with its background networking off; without a sandbox only where root allows none."""
+    """A browser with its background networking off; without a sandbox only where root allows none.
+
+    It ends with the tests of a file: while it is there an event loop runs in this thread, and tests that come later
+    could start none of their own.
+    """
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
