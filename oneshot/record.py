@@ -81,9 +81,13 @@ class RunFolder(Attempts, Evaluations, Measurements):
                 return cls(path)
         if Path(ref).exists():
             lacks = next(name for name in ("status.json", "config.json") if not (Path(ref) / name).is_file())
-            raise UsageError(f"{ref} is not a run folder: it has no {lacks}.", code="E104", tries=(f"ls {root}",))
+            raise UsageError(
+                f"{ref} is not a run folder: it has no {lacks}.", code="E104", tries=(f"oneshot ls --runs {root}",)
+            )
         hint = nearest(ref, [path.name for path in names.run_folders(root)])
-        raise UsageError(f"there is no run {ref!r}, here or in {root}.{hint}", code="E104", tries=(f"ls {root}",))
+        raise UsageError(
+            f"there is no run {ref!r}, here or in {root}.{hint}", code="E104", tries=(f"oneshot ls --runs {root}",)
+        )
 
     def _created(self) -> float:
         """Seconds since 1970; folder names carry no year and no seconds."""

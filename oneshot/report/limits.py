@@ -57,15 +57,15 @@ def _sizes(facts: Facts) -> Iterator[str]:
         return
     rows = [row for _, group in (*headline, *kinds, *others) for row in group]
     first = rows[0]
-    yield f"The headline rests on {first.n} problems: one problem is {100 / first.n:.2g} points."
+    yield f"The headline rests on {first.n} problems: one problem is {_of_one(first.n)} points."
     for row in (row for _, group in others for row in group):
-        yield f"{row.label} rests on {row.n} problems: one problem is {100 / row.n:.2g} points."
+        yield f"{row.label} rests on {row.n} problems: one problem is {_of_one(row.n)} points."
     small = [row for row in rows if row.n < SMALL_N]
     if small:
         least = min(row.n for row in small)
         yield (
             f"{len(small)} rows of the tables have fewer than {SMALL_N} problems (down to {least}, where one is "
-            f"{100 / least:.2g} points); read their intervals, not their estimates."
+            f"{_of_one(least)} points); read their intervals, not their estimates."
         )
     for row in headline[0][1]:
         if row.badge == "inconclusive" and row.detectable:
@@ -163,3 +163,8 @@ def _state(facts: Facts) -> Iterator[str]:
         yield f"The run’s state is “{facts.state}”: the page shows what was recorded so far."
     if not facts.metrics:
         yield "No training step was recorded."
+
+
+def _of_one(n: int) -> str:
+    """Points of one problem among `n`: two digits, and 100 as such."""
+    return f"{100 / n:.2g}" if n > 1 else "100"

@@ -160,7 +160,8 @@ def headline(facts: Facts) -> tuple[str, str]:
         kind = " of the example’s own kind" if own_scope(facts) else ""
         moved = f"from {percent(found.base)} to {percent(found.trained)}"
         difference = f"{points(found.estimate)} points, 95 % interval {found.interval}"
-        return f"On {found.n} held-out problems{kind}, accuracy went {moved}: {difference}.", ""
+        so_far = f"So far, with {facts.held.checkpoint}, on" if facts.state == "running" else "On"
+        return f"{so_far} {found.n} held-out problems{kind}, accuracy went {moved}: {difference}.", ""
     accuracy = [row["train/accuracy"] for row in facts.metrics if is_number(row.get("train/accuracy"))]
     if not accuracy:
         return "Nothing was measured in this run yet.", ""

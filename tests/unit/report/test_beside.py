@@ -105,7 +105,10 @@ def test_a_run_with_test_tasks_alone_begins_with_them(tmp_path: Path) -> None:
     for name, right in (("base", 2), ("checkpoint-3", 7)):
         run.write_eval("mine", name, {}, [eval_row(str(i), i < right, "") for i in range(10)])
     run.write_json("summary.json", {"headline": "Training accuracy 10.0% to 90.0%; there is no dev set."})
+    run.write_status(state="done")
     assert headline(gather(run))[0].startswith("On 10 held-out problems, accuracy went from 20.0")
+    run.write_status(state="running")
+    assert re.match(r"So far, with checkpoint-\d+, on 10 held-out problems", headline(gather(run))[0])
 
 
 def test_steps_of_unequal_size_have_bands_of_their_own(tmp_path: Path) -> None:

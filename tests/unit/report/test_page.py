@@ -169,6 +169,7 @@ def test_without_kinds_the_headline_is_all_problems(tmp_path: Path) -> None:
     run = RunFolder.create(tmp_path, "x", {}, [])
     for name, right in (("base", 2), ("checkpoint-3", 7)):
         run.write_eval("mine", name, {}, [eval_row(str(i), i < right, "") for i in range(10)])
+    run.write_status(state="done")
     text = Page(page.build(run)).text
     assert "On 10 held-out problems, accuracy went from 20.0\u202f% to 70.0\u202f%: +50.0 points" in text
     assert "own kind, n" not in text and "All problems, held out, n 10" in text
