@@ -21,7 +21,7 @@ from oneshot.record import RunFolder
 from oneshot.report import page
 from oneshot.report.text import visible
 from oneshot.stages.live_server import HOST, Server
-from oneshot.stages.signals import INTERRUPTED
+from oneshot.stages.signals import INTERRUPTED, handled_by
 
 PORT = 8765
 EVERY = 3.0
@@ -67,13 +67,8 @@ def _signals() -> Iterator[list[int]]:
     def note(number: int, frame: FrameType | None) -> None:
         came.append(number)
 
-    kinds = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(kind, note) for kind in kinds]
-    try:
+    with handled_by(note):
         yield came
-    finally:
-        for kind, handler in zip(kinds, before, strict=True):
-            signal.signal(kind, handler)
 
 
 def opened(run: RunFolder, port: object = None) -> Server:

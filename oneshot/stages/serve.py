@@ -26,7 +26,7 @@ from oneshot.report.text import visible
 from oneshot.stages import serve_backend as backends
 from oneshot.stages.serve_options import Options, by_hand, listening, read, settled, taken
 from oneshot.stages.serve_target import find
-from oneshot.stages.signals import INTERRUPTED
+from oneshot.stages.signals import INTERRUPTED, handled_by
 
 if TYPE_CHECKING:
     import httpx2
@@ -83,13 +83,8 @@ def _stops() -> Iterator[None]:
     def stop(number: int, frame: FrameType | None) -> None:
         raise Stopped("stopped before the server was up.", exit_code=INTERRUPTED if number == signal.SIGINT else 0)
 
-    kinds = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(kind, stop) for kind in kinds]
-    try:
+    with handled_by(stop):
         yield
-    finally:
-        for kind, handler in zip(kinds, before, strict=True):
-            signal.signal(kind, handler)
 
 
 async def _serve(

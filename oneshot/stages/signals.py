@@ -63,7 +63,7 @@ class StopRequest:
 def stop_requests(told: tuple[str, str] = STEP) -> Iterator[StopRequest]:
     """Note SIGINT and SIGTERM inside the block, and say `told`; outside the main thread nothing is caught."""
     stop = StopRequest(told)
-    with _handled_by(stop.handle):
+    with handled_by(stop.handle):
         yield stop
 
 
@@ -79,12 +79,12 @@ def stops_at_once(run: RunFolder) -> Iterator[None]:
             tries=(f"oneshot train --resume {run.path}",) if run.example() else (),
         )
 
-    with _handled_by(stop):
+    with handled_by(stop):
         yield
 
 
 @contextmanager
-def _handled_by(handle: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+def handled_by(handle: Callable[[int, FrameType | None], None]) -> Iterator[None]:
     """Let `handle` have SIGINT and SIGTERM inside the block, if this is the main thread."""
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -14,7 +14,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -27,7 +26,7 @@ from oneshot.errors import OneshotError, Stopped, UsageError
 from oneshot.record import RunFolder
 from oneshot.stages.display import duration
 from oneshot.stages.run_process import process_of
-from oneshot.stages.signals import INTERRUPTED, RUN_ME_AGAIN
+from oneshot.stages.signals import INTERRUPTED, RUN_ME_AGAIN, handled_by
 from oneshot.stages.study_base import copy_base
 from oneshot.stages.study_folder import DONE, FAILED, PREREGISTERED, RUNNING, STOPPED, Cell, StudyFolder
 
@@ -62,16 +61,8 @@ class Relay:
 def relayed() -> Iterator[Relay]:
     """Catch SIGINT and SIGTERM inside the block; outside the main thread nothing is caught."""
     relay = Relay()
-    if threading.current_thread() is not threading.main_thread():
+    with handled_by(relay.handle):
         yield relay
-        return
-    kinds = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(kind, relay.handle) for kind in kinds]
-    try:
-        yield relay
-    finally:
-        for kind, handler in zip(kinds, before, strict=True):
-            signal.signal(kind, handler)
 
 
 def run_cells(folder: StudyFolder, wanted: Sequence[Cell], request: Request, say: Say) -> list[tuple[Cell, int]]:
