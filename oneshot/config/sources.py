@@ -60,15 +60,23 @@ def find_recipe(name: str) -> Traversable:
     Raises:
         UsageError: E106, with the nearest recipe.
     """
+    return _find(name, "recipe", shipped_recipes())
+
+
+def find_study(name: str) -> Traversable:
+    """The file that `oneshot study NAME` means: a path, else a study of this package. `UsageError` E106."""
+    return _find(name, "study", shipped_studies())
+
+
+def _find(name: str, what: str, shipped: Mapping[str, Traversable]) -> Traversable:
     path = Path(name).expanduser()
     if path.is_file():
         return path
-    recipes = shipped_recipes()
-    found = recipes.get(name.removesuffix(".toml"))
+    found = shipped.get(name.removesuffix(".toml"))
     if found is None:
-        near = closest(name, recipes)
-        hint = f" Did you mean the recipe {near!r}?" if near else ""
-        raise UsageError(f"no file and no recipe {name!r}.{hint}", code="E106", tries=("oneshot recipes list",))
+        near = closest(name, shipped)
+        hint = f" Did you mean the {what} {near!r}?" if near else ""
+        raise UsageError(f"no file and no {what} {name!r}.{hint}", code="E106", tries=("oneshot recipes list",))
     return found
 
 

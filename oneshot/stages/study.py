@@ -11,11 +11,12 @@ from oneshot._store import files
 from oneshot._store.alone import alone
 from oneshot.config.origins import DEFAULT, show
 from oneshot.config.request import Request
+from oneshot.config.sources import find_study
 from oneshot.errors import MachineError, OneshotError, Stopped, UsageError
 from oneshot.stages import study_cells, study_text
 from oneshot.stages.display import Lines
 from oneshot.stages.study_arms import PROBLEMS, Plan, check_different, contents, plan_of
-from oneshot.stages.study_file import find_study, read_study
+from oneshot.stages.study_file import read_study
 from oneshot.stages.study_folder import DONE, Cell, StudyFolder
 from oneshot.stages.study_results import told
 from oneshot.stages.study_table import table_of

@@ -21,11 +21,10 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources.abc import Traversable
-from pathlib import Path
 from typing import Any
 
 from oneshot.config.names import closest
-from oneshot.config.sources import Setting, find_recipe, flatten, read, shipped_studies
+from oneshot.config.sources import Setting, find_recipe, flatten, read
 from oneshot.errors import UsageError
 from oneshot.stages.study_lines import Lines, Types
 
@@ -84,20 +83,6 @@ class Study:
     keep_weights: bool = True
     """False: checkpoints of a finished cell are deleted; everything that was measured stays."""
     file: str = ""
-
-
-def find_study(name: str) -> Traversable:
-    """The file that `oneshot study NAME` means: a path, else a study of this package. `UsageError` E106."""
-    path = Path(name).expanduser()
-    if path.is_file():
-        return path
-    studies = shipped_studies()
-    found = studies.get(name.removesuffix(".toml"))
-    if found is None:
-        near = closest(name, studies)
-        hint = f" Did you mean the study {near!r}?" if near else ""
-        raise UsageError(f"no file and no study {name!r}.{hint}", code="E106", tries=("oneshot recipes list",))
-    return found
 
 
 def read_study(file: Traversable) -> Study:

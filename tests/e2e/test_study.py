@@ -14,12 +14,12 @@ import pytest
 
 from oneshot._store.alone import alone
 from oneshot.config.request import Request
-from oneshot.config.sources import Setting, shipped_studies
+from oneshot.config.sources import Setting, find_study, shipped_studies
 from oneshot.record import RunFolder
 from oneshot.stages.study import problems
 from oneshot.stages.study_arms import plan_of
 from oneshot.stages.study_cells import run_cells
-from oneshot.stages.study_file import Study, find_study, read_study
+from oneshot.stages.study_file import Study, read_study
 from oneshot.stages.study_folder import StudyFolder
 from oneshot.stages.study_table import table_of
 from oneshot.stages.study_text import text

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from oneshot.config.sources import find_recipe
+from oneshot.config.sources import find_recipe, find_study
 from oneshot.errors import UsageError
 from oneshot.stages.study_arms import Plan, check_different, contents, plan_of, resolved
-from oneshot.stages.study_file import find_study, read_study
+from oneshot.stages.study_file import read_study
 
 GOOD = """\
 name = "small"
