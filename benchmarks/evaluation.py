@@ -64,7 +64,7 @@ def requests(policy: Any, count: int, shots: Sequence[int]) -> list[tuple[int, .
 def ours(policy: Any, prompts: Sequence[Sequence[int]], limit: int) -> list[list[int]]:
     """Greedy responses as `oneshot eval` samples them."""
     from oneshot.rollout.native import NativeEngine
-    from oneshot.stages.eval_work import batch_of
+    from oneshot.stages.evals.work import batch_of
     from oneshot.types import Sampling
 
     engine, sampling, found = NativeEngine(policy), Sampling(temperature=0.0, max_new_tokens=limit), []

@@ -35,11 +35,11 @@ from oneshot.config.sources import shipped_recipes
 from oneshot.data.tasks import builtin
 from oneshot.record import RunFolder
 from oneshot.stages import loop
-from oneshot.stages.beginning import begin
-from oneshot.stages.evaluation import evaluate
-from oneshot.stages.probe import Prober
-from oneshot.stages.probing import probe_pool, prober_of, protocol_of, record_beside
+from oneshot.stages.evals.evaluation import evaluate
+from oneshot.stages.probing.probe import Prober
+from oneshot.stages.probing.probing import probe_pool, prober_of, protocol_of, record_beside
 from oneshot.stages.setup import Setup, annotate, load_setup, resolve_names
+from oneshot.stages.training.beginning import begin
 from oneshot.types import Problem, Verdict
 
 EACH = 5

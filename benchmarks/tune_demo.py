@@ -25,8 +25,8 @@ from oneshot.model import policy as policies
 from oneshot.rewards.functions import build_verifier
 from oneshot.rollout.collect import collect
 from oneshot.rollout.native import NativeEngine
-from oneshot.stages.evaluation import evaluate
-from oneshot.stages.probe import Prober, choose
+from oneshot.stages.evals.evaluation import evaluate
+from oneshot.stages.probing.probe import Prober, choose
 from oneshot.stages.setup import annotate
 from oneshot.train.learner import AdamWSettings, Learner
 from oneshot.types import EvalRow, Problem, Sampling

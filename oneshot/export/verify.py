@@ -1,6 +1,6 @@
 """Does an export say what the trained model says? Greedy tokens and their log-probs, on the same prompts.
 
-The trained side comes from the project's own sampler (`stages/export_check.py` hands it in); the exported side is
+The trained side comes from the project's own sampler (`stages/exporting/check.py` hands it in); the exported side is
 loaded anew from its folder by transformers alone, without anything of ours. Two greedy answers may part where the two
 best logits are closer than rounding: a gap below `NEAR` in float32 is a near tie and no difference, as in
 `benchmarks/evaluation.py`. Any other difference is one, and so is a mean |Δ log p| above `LIMIT`.

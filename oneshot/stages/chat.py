@@ -23,12 +23,12 @@ from oneshot.data import readers
 from oneshot.data.rows import read_rows
 from oneshot.errors import Stopped, UsageError
 from oneshot.report.text import visible
-from oneshot.stages.chat_show import Show, shown
-from oneshot.stages.serve_target import Target, find
+from oneshot.stages.serving.chat_show import Show, shown
+from oneshot.stages.serving.target import Target, find
 from oneshot.types import Completion, Problem, Sampling
 
 if TYPE_CHECKING:
-    from oneshot.stages.chat_answers import Answers
+    from oneshot.stages.serving.chat_answers import Answers
 
 TEXTS = (".txt", ".md")
 """Files that are one question; every other one has rows."""
@@ -162,8 +162,8 @@ def typed(text: str) -> Problem:
 def _opened(target: Target, request: Request, temperature: float, say: Callable[[str], None]) -> Chat:
     """Load the models."""
     from oneshot.model.policy import set_threads
-    from oneshot.stages.chat_answers import Answers
-    from oneshot.stages.serve_options import settled
+    from oneshot.stages.serving.chat_answers import Answers
+    from oneshot.stages.serving.options import settled
 
     config = target.config
     set_threads(config.model.threads)

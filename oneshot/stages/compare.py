@@ -13,16 +13,18 @@ from typing import Any
 from oneshot._store import files
 from oneshot.config.request import Request
 from oneshot.errors import UsageError
-from oneshot.stages import compare_format, compare_seeds, compare_text
-from oneshot.stages.compare_averages import averages
-from oneshot.stages.compare_gains import Table
-from oneshot.stages.compare_match import Matched, matched_tasks
-from oneshot.stages.compare_models import BASE, Arm, Model
-from oneshot.stages.compare_numbers import Line, adjusted, line_of
-from oneshot.stages.compare_origin import origin
-from oneshot.stages.compare_refs import arms_of, find
+from oneshot.stages.comparing import format as compare_format
+from oneshot.stages.comparing import seeds as compare_seeds
+from oneshot.stages.comparing import text as compare_text
+from oneshot.stages.comparing.averages import averages
+from oneshot.stages.comparing.gains import Table
+from oneshot.stages.comparing.match import Matched, matched_tasks
+from oneshot.stages.comparing.models import BASE, Arm, Model
+from oneshot.stages.comparing.numbers import Line, adjusted, line_of
+from oneshot.stages.comparing.origin import origin
+from oneshot.stages.comparing.refs import arms_of, find
 from oneshot.stages.display import printable
-from oneshot.stages.selection_table import show
+from oneshot.stages.selecting.table import show
 
 SCHEMA = "oneshot.compare/1"
 

@@ -19,17 +19,18 @@ from oneshot.measure.statistics import wilson
 from oneshot.record import RunFolder
 from oneshot.rollout.collect import collect
 from oneshot.rollout.streams import PROBE_STEP
-from oneshot.stages import controls, loop, say
-from oneshot.stages.beginning import begin
+from oneshot.stages import loop, say
 from oneshot.stages.display import Display, display
-from oneshot.stages.endings import ended, failing
-from oneshot.stages.evaluation import measure
+from oneshot.stages.evals.evaluation import measure
 from oneshot.stages.log import Logged
-from oneshot.stages.preflight import BaseRate
-from oneshot.stages.probe import Probed, Prober, choose
-from oneshot.stages.session import Phases, Session, tracked, train
+from oneshot.stages.probing.probe import Probed, Prober, choose
 from oneshot.stages.setup import Setup, check_answers, load_setup, resolve_names
-from oneshot.stages.summary import headline, limits, peak_memory_gib, summarise
+from oneshot.stages.training import controls
+from oneshot.stages.training.beginning import begin
+from oneshot.stages.training.endings import ended, failing
+from oneshot.stages.training.preflight import BaseRate
+from oneshot.stages.training.session import Phases, Session, tracked, train
+from oneshot.stages.training.summary import headline, limits, peak_memory_gib, summarise
 from oneshot.types import Problem
 
 KIND = "add_word"

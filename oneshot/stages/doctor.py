@@ -60,7 +60,7 @@ def main(request: Request) -> int:
         MachineError: E203 or E205 when `--fetch` cannot fetch the embedded model.
     """
     if request.positional:
-        from oneshot.stages import run_health
+        from oneshot.stages.watching import run_health
 
         return run_health.main(request)
     if request.verb_flags.get("fetch"):

@@ -17,11 +17,17 @@ from typing import Any
 from oneshot.config.request import Request
 from oneshot.errors import BelowThreshold, OneshotError
 from oneshot.record import EvalFolder
-from oneshot.stages import eval_claims, eval_failures, eval_flags, eval_output, eval_results, eval_targets, eval_tasks
 from oneshot.stages.display import printable
-from oneshot.stages.eval_flags import Flags
-from oneshot.stages.eval_results import Measured
-from oneshot.stages.eval_targets import Target
+from oneshot.stages.evals import claims as eval_claims
+from oneshot.stages.evals import failures as eval_failures
+from oneshot.stages.evals import flags as eval_flags
+from oneshot.stages.evals import output as eval_output
+from oneshot.stages.evals import results as eval_results
+from oneshot.stages.evals import targets as eval_targets
+from oneshot.stages.evals import tasks as eval_tasks
+from oneshot.stages.evals.flags import Flags
+from oneshot.stages.evals.results import Measured
+from oneshot.stages.evals.targets import Target
 
 SCHEMA = "oneshot.eval/2"
 
@@ -44,7 +50,7 @@ def main(request: Request) -> int:
 def _main(flags: Flags, request: Request, say: Callable[[str], None]) -> int:
     target: Target | None
     if flags.responses:
-        from oneshot.stages.stored_outputs import grade
+        from oneshot.stages.evals.stored_outputs import grade
 
         head, measured, failed = grade(flags, request, say)
         target = None
@@ -66,7 +72,7 @@ def _of_model(
     eval_flags.check_k(flags.ks, eval_tasks.samples_of(asked))
     for name, error in chosen.absent.items():
         say(f"warning: {name} cannot be had and is left out; the other tasks are measured first. {error.message}")
-    from oneshot.stages.eval_models import measure
+    from oneshot.stages.evals.models import measure
 
     measured, stopped = measure(target, asked, flags, request, say)
     head: dict[str, Any] = {"run": target.name} if target.run else {"model": target.name}

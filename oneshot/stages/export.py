@@ -16,8 +16,8 @@ from oneshot.errors import UsageError
 from oneshot.export import folders, gguf
 from oneshot.registry import nearest
 from oneshot.stages.display import display
-from oneshot.stages.export_write import Export, write
-from oneshot.stages.trained import Trained, find
+from oneshot.stages.exporting.trained import Trained, find
+from oneshot.stages.exporting.write import Export, write
 
 KINDS: Mapping[str, str] = {
     "hf": "a plain Hugging Face folder: transformers, vLLM, LM Studio",
@@ -44,7 +44,7 @@ def main(request: Request) -> int:
     write(work)
     told: list[dict[str, Any]] = []
     if request.verb_flags.get("verify"):
-        from oneshot.stages.export_check import verify
+        from oneshot.stages.exporting.check import verify
 
         told = verify(work)
     report = {

@@ -20,9 +20,10 @@ from oneshot.data.tasks.suites import known, resolve
 from oneshot.errors import MachineError, OneshotError, UsageError
 from oneshot.model import embedded
 from oneshot.registry import nearest
-from oneshot.stages import fetch_models, fetch_tasks
-from oneshot.stages.fetched import FAILED, WORDS, Fetched
-from oneshot.stages.ls_entries import size
+from oneshot.stages.fetching import models as fetch_models
+from oneshot.stages.fetching import tasks as fetch_tasks
+from oneshot.stages.fetching.fetched import FAILED, WORDS, Fetched
+from oneshot.stages.watching.ls_entries import size
 
 SCHEMA = "oneshot.fetch/1"
 REVISION = "model.revision"

@@ -15,12 +15,12 @@ from oneshot.model.policy import attends_to_everything
 from oneshot.record import RunFolder
 from oneshot.rewards.controls import Pay, identity
 from oneshot.rollout.collect import Render, collect, until_they_differ
-from oneshot.stages.callbacks import Callback
 from oneshot.stages.graders import doubts
-from oneshot.stages.room import Room, sampling
+from oneshot.stages.resources.room import Room, sampling
+from oneshot.stages.resources.worst_case import head_of, packs
 from oneshot.stages.setup import Setup
-from oneshot.stages.step_metrics import Clock, rollout_metrics
-from oneshot.stages.worst_case import head_of, packs
+from oneshot.stages.training.callbacks import Callback
+from oneshot.stages.training.step_metrics import Clock, rollout_metrics
 from oneshot.train.checkpoint import Checkpoints, Curriculum
 from oneshot.train.curriculum.base import found
 from oneshot.train.curriculum.embedding import mean_hidden

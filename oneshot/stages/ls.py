@@ -14,7 +14,7 @@ from oneshot.config.request import Request
 from oneshot.errors import UsageError
 from oneshot.measure.heartbeat import ago
 from oneshot.report.text import visible
-from oneshot.stages.ls_entries import Sizes, entries, short, size
+from oneshot.stages.watching.ls_entries import Sizes, entries, short, size
 
 SCHEMA = "oneshot.ls/1"
 HEAD = ("name", "state", "step", "training", "points on held-out problems", "size", "model", "what")

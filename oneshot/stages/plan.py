@@ -24,12 +24,23 @@ from oneshot.model.memory import PROMPT_TOKENS, Forecast, check_memory, forecast
 from oneshot.model.shapes import lookup
 from oneshot.model.storage import DiskForecast, check_room, disk_forecast
 from oneshot.model.targets import saved_params
-from oneshot.stages import best, controls, fitting, forecasts, graders, training_tasks, transfer_map
+from oneshot.stages import graders
 from oneshot.stages.display import printable
-from oneshot.stages.examples import check_file, training_problems
-from oneshot.stages.forecasts import Speed, TimeForecast, time_forecast
+from oneshot.stages.evals import best
+from oneshot.stages.resources import fitting, forecasts
+from oneshot.stages.resources.forecasts import Speed, TimeForecast, time_forecast
+from oneshot.stages.resources.worst_case import (
+    WorstCase,
+    run_worst_case,
+    short_decode,
+    speed_of,
+    still_learner,
+    weights_of,
+)
 from oneshot.stages.setup import Names, Setup, algorithm_of, held_out, load_setup, resolve_names
-from oneshot.stages.worst_case import WorstCase, run_worst_case, short_decode, speed_of, still_learner, weights_of
+from oneshot.stages.training import controls, transfer_map
+from oneshot.stages.training import tasks as training_tasks
+from oneshot.stages.training.examples import check_file, training_problems
 from oneshot.types import Problem
 
 ABSENT = ("E203", "E205")

@@ -25,8 +25,8 @@ from oneshot.model.shapes import adapter_base
 from oneshot.model.storage import size
 from oneshot.registry import nearest
 from oneshot.stages.display import display, printable
-from oneshot.stages.push_card import card_of
-from oneshot.stages.trained import Trained, find
+from oneshot.stages.exporting.push_card import card_of
+from oneshot.stages.exporting.trained import Trained, find
 
 KINDS = ("hf", "merged", "adapter")
 README = "README.md"

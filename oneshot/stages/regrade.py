@@ -21,10 +21,11 @@ from oneshot.measure.pairing import by_problem
 from oneshot.measure.scores import accuracy
 from oneshot.record import RunFolder
 from oneshot.rollout.collect import graded
-from oneshot.stages import best, graders
-from oneshot.stages.judged import judge
-from oneshot.stages.prompted import READ_TO_RUN_ON, ReadToRunOn
-from oneshot.stages.regrade_text import text
+from oneshot.stages import graders
+from oneshot.stages.evals import best
+from oneshot.stages.evals.judged import judge
+from oneshot.stages.evals.prompted import READ_TO_RUN_ON, ReadToRunOn
+from oneshot.stages.evals.regrade_text import text
 from oneshot.types import EvalRow, Verdict, Verifier
 
 SCHEMA = "oneshot.regrade/2"

@@ -20,8 +20,8 @@ from oneshot.config.request import Request
 from oneshot.errors import UsageError
 from oneshot.record import RunFolder
 from oneshot.report.text import visible
-from oneshot.stages import rollouts_show as show
-from oneshot.stages.rollouts_choose import (
+from oneshot.stages.watching import rollouts_show as show
+from oneshot.stages.watching.rollouts_choose import (
     LAST,
     Filter,
     checkpoint_of,
@@ -32,7 +32,7 @@ from oneshot.stages.rollouts_choose import (
     steps_of,
     task_of,
 )
-from oneshot.stages.rollouts_read import Response, evaluation, training
+from oneshot.stages.watching.rollouts_read import Response, evaluation, training
 
 SCHEMA = "oneshot.rollouts/1"
 FLIPS = {(False, True): "gained", (True, False): "lost", (False, False): "wrong", (True, True): "right"}

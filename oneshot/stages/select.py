@@ -18,9 +18,11 @@ from oneshot.errors import UsageError
 from oneshot.measure.selection import ANSWERS, SCORES
 from oneshot.measure.uncertainty import REDRAWS
 from oneshot.registry import nearest
-from oneshot.stages import candidates, select_notes, selection_table
-from oneshot.stages.candidates import Candidate, Choice, read_candidates
-from oneshot.stages.select_output import check_place, write_new
+from oneshot.stages.selecting import candidates
+from oneshot.stages.selecting import notes as select_notes
+from oneshot.stages.selecting import table as selection_table
+from oneshot.stages.selecting.candidates import Candidate, Choice, read_candidates
+from oneshot.stages.selecting.output import check_place, write_new
 
 SCHEMA = "oneshot.selection/1"
 SOURCES = ("history", "run", "probe")
@@ -84,11 +86,11 @@ def main(request: Request) -> int:
             kept="Nothing was written.",
         )
     if asked.source == "probe":
-        from oneshot.stages.select_probe import probed  # loads torch and the model
+        from oneshot.stages.selecting.probe import probed  # loads torch and the model
 
         selected = probed(request, asked, pool)
     else:
-        from oneshot.stages.select_history import recorded
+        from oneshot.stages.selecting.history import recorded
 
         selected = recorded(request, asked, pool)
     picks = selected.choices[: asked.top or None]

@@ -23,16 +23,16 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from oneshot.config.request import Request
 from oneshot.errors import MachineError, Stopped, UsageError
 from oneshot.report.text import visible
-from oneshot.stages import serve_backend as backends
-from oneshot.stages.serve_options import Options, by_hand, listening, read, settled, taken
-from oneshot.stages.serve_target import find
+from oneshot.stages.serving import backend as backends
+from oneshot.stages.serving.options import Options, by_hand, listening, read, settled, taken
+from oneshot.stages.serving.target import find
 from oneshot.stages.signals import INTERRUPTED, handled_by
 
 if TYPE_CHECKING:
     import httpx2
 
-    from oneshot.stages.serve_answers import Front
-    from oneshot.stages.serve_model import Served
+    from oneshot.stages.serving.answers import Front
+    from oneshot.stages.serving.model import Served
 
 FINISH = 1
 """Seconds that answers have to be finished after a stop signal."""
@@ -67,7 +67,7 @@ def main(request: Request) -> int:
 
     with _stops(), listening(options, request) as sock, tempfile.TemporaryDirectory(prefix="oneshot-serve-") as room:
         from oneshot.model.policy import set_threads
-        from oneshot.stages.serve_model import prepare
+        from oneshot.stages.serving.model import prepare
 
         set_threads(request.config.model.threads)
         say(f"loading {target.source} ...")
@@ -140,8 +140,8 @@ async def _work(
     say: Callable[[str], None],
 ) -> NoReturn:
     """Wait for the back end, ask it the golden prompt, then serve until this is cancelled."""
-    from oneshot.stages.serve_check import check
-    from oneshot.stages.serve_proxy import serve_until_cancelled
+    from oneshot.stages.serving.check import check
+    from oneshot.stages.serving.proxy import serve_until_cancelled
 
     await running.ready(client, say)
     same, said = await check(running.backend, client, served.golden)
@@ -174,7 +174,7 @@ def announced(
 
 
 def _front(back: backends.Backend, options: Options) -> Front:
-    from oneshot.stages.serve_answers import Front
+    from oneshot.stages.serving.answers import Front
 
     return Front(
         backend=back.url,

@@ -25,8 +25,9 @@ from oneshot.model.policy import Policy
 from oneshot.rewards.answers import numbers
 from oneshot.rollout.collect import Render
 from oneshot.rollout.native import NativeEngine
-from oneshot.stages import fitting, graders
-from oneshot.stages.eval_tasks import problems_of
+from oneshot.stages import graders
+from oneshot.stages.evals.tasks import problems_of
+from oneshot.stages.resources import fitting
 from oneshot.train.curriculum import CURRICULA, Design
 from oneshot.train.optimizer import Masters
 from oneshot.types import Problem, Verdict, Verifier

@@ -13,13 +13,14 @@ from oneshot.config.origins import DEFAULT, show
 from oneshot.config.request import Request
 from oneshot.config.sources import find_study
 from oneshot.errors import MachineError, OneshotError, Stopped, UsageError
-from oneshot.stages import study_cells, study_text
 from oneshot.stages.display import Lines
-from oneshot.stages.study_arms import PROBLEMS, Plan, check_different, contents, plan_of
-from oneshot.stages.study_file import read_study
-from oneshot.stages.study_folder import DONE, Cell, StudyFolder
-from oneshot.stages.study_results import told
-from oneshot.stages.study_table import table_of
+from oneshot.stages.studies import cells as study_cells
+from oneshot.stages.studies import text as study_text
+from oneshot.stages.studies.arms import PROBLEMS, Plan, check_different, contents, plan_of
+from oneshot.stages.studies.file import read_study
+from oneshot.stages.studies.folder import DONE, Cell, StudyFolder
+from oneshot.stages.studies.results import told
+from oneshot.stages.studies.table import table_of
 
 OURS = ("save.runs", "save.name")
 """Settings of the command line; all others are the study file's."""
@@ -128,8 +129,8 @@ def _words(flags: Mapping[str, Any], name: str) -> list[str]:
 
 def _check_names(plan: Plan) -> None:
     """Look up every name of every arm before the first cell. `UsageError` E101 to E105, with the arm."""
-    from oneshot.stages import controls
     from oneshot.stages.setup import resolve_names
+    from oneshot.stages.training import controls
 
     for arm, config in plan.arms.items():
         if config.optim.steps < 1:
@@ -146,8 +147,9 @@ def problems(plan: Plan, request: Request) -> dict[str, int]:
     Raises:
         UsageError, DataError, MachineError: a task that cannot be had.
     """
-    from oneshot.stages import best, training_tasks
+    from oneshot.stages.evals import best
     from oneshot.stages.setup import held_out
+    from oneshot.stages.training import tasks as training_tasks
 
     config = next(iter(plan.arms.values()))
     found: dict[str, int] = {}

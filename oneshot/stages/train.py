@@ -12,17 +12,20 @@ from oneshot.config.request import Request
 from oneshot.errors import UsageError
 from oneshot.export import tracking
 from oneshot.record import RunFolder
-from oneshot.stages import best, controls, demo, graders, resume, say, training_tasks, transfer_map
-from oneshot.stages.beginning import begin
+from oneshot.stages import demo, graders, say
 from oneshot.stages.display import Display, display
-from oneshot.stages.endings import ended, failing
-from oneshot.stages.examples import training_problems
+from oneshot.stages.evals import best
 from oneshot.stages.log import Logged
 from oneshot.stages.plan import dry_run
-from oneshot.stages.preflight import BaseRate
-from oneshot.stages.session import Phases, Session, new_run, preflight, tracked, train
 from oneshot.stages.setup import check_answers, held_out, load_setup, resolve_names
-from oneshot.stages.summary import headline, limits, peak_memory_gib, summarise
+from oneshot.stages.training import controls, resume, transfer_map
+from oneshot.stages.training import tasks as training_tasks
+from oneshot.stages.training.beginning import begin
+from oneshot.stages.training.endings import ended, failing
+from oneshot.stages.training.examples import training_problems
+from oneshot.stages.training.preflight import BaseRate
+from oneshot.stages.training.session import Phases, Session, new_run, preflight, tracked, train
+from oneshot.stages.training.summary import headline, limits, peak_memory_gib, summarise
 
 
 def main(request: Request, begun_as: Callable[[RunFolder], None] = lambda run: None) -> int:

@@ -20,9 +20,9 @@ from oneshot.config.request import Request
 from oneshot.errors import Stopped, UsageError
 from oneshot.record import RunFolder
 from oneshot.report.text import visible
-from oneshot.stages.watch_lines import Lines
-from oneshot.stages.watch_state import Snapshot, Watcher
-from oneshot.stages.watch_view import state_line, view
+from oneshot.stages.watching.lines import Lines
+from oneshot.stages.watching.state import Snapshot, Watcher
+from oneshot.stages.watching.view import state_line, view
 
 EVERY = 1.0
 """Seconds between two looks."""
@@ -41,7 +41,7 @@ def main(request: Request) -> int:
     run = RunFolder.open(request.positional[0], Path(request.config.save.runs))
     if flags.get("web"):
         _alone(flags.get("once"), "--once", "--web", run)
-        from oneshot.stages import live_page  # the whole report, which the terminal does not need
+        from oneshot.stages.watching import live_page  # the whole report, which the terminal does not need
 
         return live_page.main(run, flags.get("port"), offline=request.offline, as_json=request.json)
     _alone(flags.get("port"), "--port", "", run)

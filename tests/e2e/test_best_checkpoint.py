@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from oneshot.record import RunFolder
-from oneshot.stages import best, readings
-from oneshot.stages.evaluation import results
+from oneshot.stages.evals import best
+from oneshot.stages.evals.evaluation import results
 from oneshot.stages.setup import Setup
+from oneshot.stages.training import readings
 from oneshot.types import EvalRow, Problem
 from tests.e2e.conftest import OneShot, write_pool
 from tests.e2e.stopping import SAME, during_step, recorded, resume, weights

@@ -19,7 +19,7 @@ from oneshot.data.prompts import render
 from oneshot.model.policy import load
 from oneshot.record import RunFolder
 from oneshot.rollout.native import NativeEngine
-from oneshot.stages import chat_answers
+from oneshot.stages.serving import chat_answers
 from oneshot.types import Problem, Sampling
 from tests.e2e.conftest import OneShot
 

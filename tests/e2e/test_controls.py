@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 from oneshot.record import RunFolder
 from oneshot.rewards.controls import CONTROLS
-from oneshot.stages import control_arm
+from oneshot.stages.training import control_arm
 from tests.e2e.conftest import OneShot, one_in, write_pool
 from tests.e2e.stopping import SAME, recorded, resume, weights
 

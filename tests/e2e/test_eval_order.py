@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from oneshot.stages import eval_tasks
+from oneshot.stages.evals import tasks as eval_tasks
 from tests.e2e.conftest import OneShot, write_pool
 
 

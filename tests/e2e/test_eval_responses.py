@@ -14,7 +14,7 @@ from oneshot.errors import DataError
 from oneshot.measure.statistics import wilson
 from oneshot.record import EvalFolder
 from oneshot.rewards.version import grader_version
-from oneshot.stages import stored_outputs
+from oneshot.stages.evals import stored_outputs
 from tests.e2e.conftest import OneShot, write_pool
 
 

@@ -10,7 +10,8 @@ import yaml
 
 from oneshot.export import hub
 from oneshot.record import RunFolder
-from oneshot.stages import push, push_card
+from oneshot.stages import push
+from oneshot.stages.exporting import push_card
 from tests.e2e.conftest import OneShot, write_pool
 from tests.unit.export.hub_fake import FakeHub
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from oneshot.record import RunFolder
-from oneshot.stages import evaluation
+from oneshot.stages.evals import evaluation
 from tests.e2e.conftest import OneShot, write_pool
 from tests.e2e.stopping import SAME, during_step, recorded, resume, weights
 

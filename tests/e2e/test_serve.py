@@ -142,7 +142,7 @@ def test_greedy_tokens_are_the_native_samplers(server: Server, run: RunFolder) -
     from oneshot.export.verify import scored
     from oneshot.model.policy import load
     from oneshot.rollout.native import NativeEngine
-    from oneshot.stages.serve_model import Golden, so_far
+    from oneshot.stages.serving.model import Golden, so_far
     from oneshot.types import Sampling
 
     policy = load(str(run.checkpoint_dir(1)), home=run.path, offline=True)

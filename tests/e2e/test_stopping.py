@@ -14,7 +14,7 @@ import torch
 from oneshot.record import RunFolder
 from oneshot.rollout import collect
 from oneshot.rollout.native import NativeEngine
-from oneshot.stages import evaluation
+from oneshot.stages.evals import evaluation
 from oneshot.train import learner
 from tests.e2e.conftest import OneShot, write_pool
 from tests.e2e.stopping import SAME, resume, to_the_byte

@@ -16,13 +16,13 @@ from oneshot._store.alone import alone
 from oneshot.config.request import Request
 from oneshot.config.sources import Setting, find_study, shipped_studies
 from oneshot.record import RunFolder
+from oneshot.stages.studies.arms import plan_of
+from oneshot.stages.studies.cells import run_cells
+from oneshot.stages.studies.file import Study, read_study
+from oneshot.stages.studies.folder import StudyFolder
+from oneshot.stages.studies.table import table_of
+from oneshot.stages.studies.text import text
 from oneshot.stages.study import problems
-from oneshot.stages.study_arms import plan_of
-from oneshot.stages.study_cells import run_cells
-from oneshot.stages.study_file import Study, read_study
-from oneshot.stages.study_folder import StudyFolder
-from oneshot.stages.study_table import table_of
-from oneshot.stages.study_text import text
 from tests.e2e.conftest import OneShot, Told
 from tests.e2e.stopping import during_step, recorded
 

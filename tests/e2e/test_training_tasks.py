@@ -11,7 +11,7 @@ import pytest
 
 from oneshot._store.evaluations import PartialEval
 from oneshot.record import RunFolder
-from oneshot.stages import eval_work
+from oneshot.stages.evals import work as eval_work
 from tests.e2e.conftest import OneShot, one_in, write_pool
 from tests.e2e.stopping import SAME, recorded, resume, weights
 

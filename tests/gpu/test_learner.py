@@ -16,7 +16,7 @@ from torch import Tensor
 from oneshot.model.logprobs import fast_head
 from oneshot.model.policy import Policy
 from oneshot.record import RunFolder
-from oneshot.stages.room import Room
+from oneshot.stages.resources.room import Room
 from oneshot.train.learner import Learner
 from tests.parts import (
     apart,

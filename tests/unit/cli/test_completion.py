@@ -20,7 +20,7 @@ from oneshot.data.tasks.suites import known
 from oneshot.export.trackers import TRACKERS
 from oneshot.rewards.functions import VERIFIERS
 from oneshot.stages import export, push
-from oneshot.stages.eval_flags import ALL, BEST, LAST
+from oneshot.stages.evals.flags import ALL, BEST, LAST
 from oneshot.train.curriculum import CURRICULA
 
 SHELLS = ("bash", "zsh", "fish")

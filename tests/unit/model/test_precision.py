@@ -14,8 +14,8 @@ from oneshot.model import precision
 from oneshot.model.lora import adapt
 from oneshot.record import RunFolder
 from oneshot.stages import loop
+from oneshot.stages.resources.worst_case import run_worst_case, still_learner
 from oneshot.stages.setup import Setup
-from oneshot.stages.worst_case import run_worst_case, still_learner
 from tests.parts import batch_of, grpo, learner_of, lowered, one_step, ragged_groups, tiny_policy
 from tests.unit.stages.setups import QUESTION, tiny_setup
 

@@ -13,7 +13,7 @@ from oneshot.config.load import load
 from oneshot.errors import UsageError
 from oneshot.rollout import streams
 from oneshot.rollout.streams import FIRST, SIZES
-from oneshot.stages.probe_sampler import MAX_PROBLEMS, STEPS
+from oneshot.stages.probing.sampler import MAX_PROBLEMS, STEPS
 
 GIVEN = re.compile(r"^[A-Z_]*_STEP\b.*=\s*[\d_]{4,}", re.MULTILINE)
 

@@ -13,7 +13,7 @@ import pytest
 from oneshot.cli.main import main
 from oneshot.measure.scores import summary
 from oneshot.record import EvalFolder, Evaluations, RunFolder
-from oneshot.stages.averages import base_name
+from oneshot.stages.evals.averages import base_name
 from oneshot.types import EvalRow
 
 Told = tuple[int, str, str]

@@ -11,8 +11,8 @@ from oneshot.config.schema import Config
 from oneshot.data.tasks.task import Protocol, Task, TaskData
 from oneshot.record import EvalFolder
 from oneshot.rollout.streams import EVAL_STEP
-from oneshot.stages.asked import Asked, ask
-from oneshot.stages.eval_work import stream_step
+from oneshot.stages.evals.asked import Asked, ask
+from oneshot.stages.evals.work import stream_step
 from oneshot.stages.setup import Setup
 from oneshot.types import Completion, Problem, Sampling
 

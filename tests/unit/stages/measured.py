@@ -9,10 +9,10 @@ from oneshot.data.tasks.files import file_task
 from oneshot.data.tasks.task import Protocol
 from oneshot.measure.scores import summary
 from oneshot.rewards.functions import build_verifier
-from oneshot.stages.asked import Asked
-from oneshot.stages.eval_claims import judge
-from oneshot.stages.eval_output import text
-from oneshot.stages.eval_results import Measured
+from oneshot.stages.evals.asked import Asked
+from oneshot.stages.evals.claims import judge
+from oneshot.stages.evals.output import text
+from oneshot.stages.evals.results import Measured
 from oneshot.types import EvalRow
 
 

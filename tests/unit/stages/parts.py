@@ -7,7 +7,7 @@ from typing import Any
 
 from oneshot.rewards.functions import build_verifier
 from oneshot.rollout.streams import PROBE_STEP
-from oneshot.stages.probe import Prober
+from oneshot.stages.probing.probe import Prober
 from oneshot.types import Completion, EvalRow, Problem, Sampling
 
 RIGHT, WRONG = "7", "8"

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from oneshot.rewards.functions import build_verifier
-from oneshot.stages.probe import Prober
-from oneshot.stages.probing import PoolProbe, probe_pool
+from oneshot.stages.probing.probe import Prober
+from oneshot.stages.probing.probing import PoolProbe, probe_pool
 from oneshot.types import Completion, Problem, Sampling
 
 RIGHT = "7"

@@ -13,7 +13,7 @@ from oneshot.config.schema import Config, DataConfig, EvalsConfig
 from oneshot.data.tasks.task import Protocol, Task
 from oneshot.record import EvalFolder, RunFolder
 from oneshot.rewards.functions import build_verifier
-from oneshot.stages.asked import Asked
+from oneshot.stages.evals.asked import Asked
 from oneshot.stages.setup import Setup
 from oneshot.types import Completion, Group, Problem, Sampling, Verdict
 from tests.unit.stages.setups import tiny_setup

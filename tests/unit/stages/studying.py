@@ -7,9 +7,9 @@ from pathlib import Path
 
 from oneshot.config.load import to_dict
 from oneshot.record import RunFolder
-from oneshot.stages.study_arms import plan_of
-from oneshot.stages.study_file import read_study
-from oneshot.stages.study_folder import DONE, PREREGISTERED, StudyFolder
+from oneshot.stages.studies.arms import plan_of
+from oneshot.stages.studies.file import read_study
+from oneshot.stages.studies.folder import DONE, PREREGISTERED, StudyFolder
 from tests.unit.stages.comparing import put
 
 TEXT = """\

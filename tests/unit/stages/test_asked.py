@@ -11,7 +11,7 @@ import pytest
 from oneshot.config.schema import Config, DataConfig, EvalsConfig
 from oneshot.data.tasks.task import LOGLIKELIHOOD, Protocol, Task, TaskData
 from oneshot.errors import UsageError
-from oneshot.stages.asked import Asked, ask, is_maths, with_limits
+from oneshot.stages.evals.asked import Asked, ask, is_maths, with_limits
 from tests.unit.stages.evaluating import asked_for, sums, task_of
 
 OWN = Protocol(samples=8, temperature=0.6, max_new_tokens=3072, grader="math-lenient")

@@ -16,9 +16,9 @@ from oneshot.data.tasks.task import Protocol
 from oneshot.errors import UsageError
 from oneshot.rewards.functions import build_verifier
 from oneshot.rollout.native import NativeEngine
-from oneshot.stages.eval_records import recorded
-from oneshot.stages.eval_sampling import measure_task
-from oneshot.stages.evaluation import measure
+from oneshot.stages.evals.evaluation import measure
+from oneshot.stages.evals.records import recorded
+from oneshot.stages.evals.sampling import measure_task
 from oneshot.stages.setup import Setup
 from tests.unit.stages.evaluating import ScriptedEngine, asked_for, boxed, folder, sums, with_engine
 from tests.unit.stages.setups import tiny_setup

@@ -11,7 +11,7 @@ import pytest
 
 from oneshot.data.tasks.arc import letter_prompt, ranked_prompt
 from oneshot.data.tasks.suites import TASKS
-from oneshot.stages.averages import Member, as_published, base_name, independent, stem
+from oneshot.stages.evals.averages import Member, as_published, base_name, independent, stem
 from tests.unit.stages.comparing import compared, object_of, put, responses, run
 
 MATH6 = ("math500", "aime24", "aime25", "amc23", "minerva_math", "olympiadbench")

@@ -11,8 +11,8 @@ from oneshot.config.schema import ModelConfig, RolloutConfig
 from oneshot.data.tasks.task import Protocol
 from oneshot.errors import UsageError
 from oneshot.model.fingerprint import fingerprint
-from oneshot.stages.baselines import add_baselines, in_context
-from oneshot.stages.eval_sampling import measure_task
+from oneshot.stages.evals.baselines import add_baselines, in_context
+from oneshot.stages.evals.sampling import measure_task
 from tests.tiny import save_tiny
 from tests.unit.stages.prompting import (
     EXAMPLE,

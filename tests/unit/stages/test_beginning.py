@@ -12,7 +12,7 @@ from oneshot.config.schema import RolloutConfig
 from oneshot.errors import UsageError
 from oneshot.model.fingerprint import SAMPLE, fingerprint
 from oneshot.record import RunFolder
-from oneshot.stages.beginning import begin
+from oneshot.stages.training.beginning import begin
 from tests.parts import tiny_policy
 from tests.unit.stages.setups import QUESTION, tiny_setup
 

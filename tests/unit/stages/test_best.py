@@ -11,8 +11,8 @@ from oneshot.config.load import to_dict
 from oneshot.config.schema import Config, EvalsConfig
 from oneshot.errors import UsageError
 from oneshot.record import RunFolder
-from oneshot.stages import best
-from oneshot.stages.evaluation import results
+from oneshot.stages.evals import best
+from oneshot.stages.evals.evaluation import results
 from oneshot.types import EvalRow
 
 

@@ -11,12 +11,12 @@ import pytest
 
 from oneshot.errors import HealthAbort, Stopped
 from oneshot.record import RunFolder
-from oneshot.stages.callbacks import Dropping, Every, Redrawing, Stopping, Watching, due, in_order
 from oneshot.stages.display import Lines
-from oneshot.stages.endings import failing
-from oneshot.stages.preflight import Health
 from oneshot.stages.signals import BATCH, StopRequest, stop_requests, stops_at_once
-from oneshot.stages.step_metrics import rollout_metrics
+from oneshot.stages.training.callbacks import Dropping, Every, Redrawing, Stopping, Watching, due, in_order
+from oneshot.stages.training.endings import failing
+from oneshot.stages.training.preflight import Health
+from oneshot.stages.training.step_metrics import rollout_metrics
 from oneshot.types import Completion, Group, Problem, Verdict
 from tests.unit.stages.parts import metrics, problems
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 import pytest
 from rich.console import Console
 
-from oneshot.stages.chat_show import Columns, Lines, shown
+from oneshot.stages.serving.chat_show import Columns, Lines, shown
 from oneshot.types import Completion
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from oneshot.record import RunFolder
-from oneshot.stages.compare_dev import DevSets
+from oneshot.stages.comparing.dev import DevSets
 from tests.unit.stages.comparing import compared, object_of, put, run
 
 

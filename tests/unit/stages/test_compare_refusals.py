@@ -12,7 +12,7 @@ import pytest
 
 from oneshot.cli.main import main
 from oneshot.record import RunFolder
-from oneshot.stages.compare_match import WORDS
+from oneshot.stages.comparing.match import WORDS
 from tests.unit.stages.comparing import folder, put, response, responses, run
 
 Refused = Callable[..., dict[str, Any]]

@@ -18,10 +18,11 @@ from oneshot.data.corruption import TRUE_ANSWER
 from oneshot.errors import DataError, UsageError
 from oneshot.record import RunFolder
 from oneshot.rewards.controls import CONTROLS
-from oneshot.stages import controls, loop
-from oneshot.stages.control_arm import AGAIN, Arm, true_accuracy
+from oneshot.stages import loop
 from oneshot.stages.display import LivePanel
 from oneshot.stages.setup import Setup
+from oneshot.stages.training import controls
+from oneshot.stages.training.control_arm import AGAIN, Arm, true_accuracy
 from oneshot.types import Group, Problem
 from tests.unit.stages.parts import ScriptedEngine, metrics, prober, problems
 from tests.unit.stages.setups import QUESTION, tiny_setup

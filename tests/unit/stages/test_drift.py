@@ -14,10 +14,11 @@ import torch
 from oneshot.config.schema import AlgorithmConfig, EvalsConfig, ModelConfig, OptimConfig
 from oneshot.model.fingerprint import fingerprint
 from oneshot.record import RunFolder
-from oneshot.stages import drift, loop
-from oneshot.stages.drift import mean_by_prompt
+from oneshot.stages import loop
 from oneshot.stages.loop import TrainParts
 from oneshot.stages.setup import Setup
+from oneshot.stages.training import drift
+from oneshot.stages.training.drift import mean_by_prompt
 from oneshot.types import Problem
 from tests.tiny import save_tiny
 from tests.unit.stages.setups import QUESTION, graded_by, tiny_setup

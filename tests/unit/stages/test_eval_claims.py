@@ -10,9 +10,9 @@ import pytest
 
 from oneshot.measure.pairing import by_problem
 from oneshot.measure.scores import accuracy
-from oneshot.stages.eval_claims import judge, macro, why_no_mean
-from oneshot.stages.eval_output import text
-from oneshot.stages.eval_results import entry
+from oneshot.stages.evals.claims import judge, macro, why_no_mean
+from oneshot.stages.evals.output import text
+from oneshot.stages.evals.results import entry
 from tests.unit.stages.measured import HALF, lines, measured, rows
 
 

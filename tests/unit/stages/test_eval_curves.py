@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from oneshot.measure.pass_at_k import pass_at_k
 from oneshot.measure.scores import curves
-from oneshot.stages.eval_output import text
-from oneshot.stages.eval_results import entry
+from oneshot.stages.evals.output import text
+from oneshot.stages.evals.results import entry
 from tests.unit.stages.measured import ALL, HALF, ZERO, lines, measured, rows
 
 MANY = [[1] * (i % 4) + [0] * (70 - i % 4) for i in range(12)]

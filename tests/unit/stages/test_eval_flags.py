@@ -8,7 +8,7 @@ import pytest
 
 from oneshot.config.request import Request
 from oneshot.errors import UsageError
-from oneshot.stages.eval_flags import check_k, check_least, missed, read
+from oneshot.stages.evals.flags import check_k, check_least, missed, read
 
 
 def request(*words: str, **flags: Any) -> Request:

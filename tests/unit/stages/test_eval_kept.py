@@ -13,9 +13,9 @@ from oneshot._store.evaluations import SAMPLE, PartialEval
 from oneshot.data.tasks.task import Protocol
 from oneshot.errors import MachineError
 from oneshot.rollout.native import NativeEngine
-from oneshot.stages import eval_work
-from oneshot.stages.eval_sampling import measure_task
-from oneshot.stages.eval_work import batch_of
+from oneshot.stages.evals import work as eval_work
+from oneshot.stages.evals.sampling import measure_task
+from oneshot.stages.evals.work import batch_of
 from oneshot.stages.setup import Setup
 from oneshot.stages.signals import Abandoned, StopRequest
 from oneshot.types import Completion, Sampling

@@ -6,9 +6,9 @@ import math
 
 import pytest
 
-from oneshot.stages.eval_claims import judge, macro
-from oneshot.stages.eval_output import text
-from oneshot.stages.eval_results import entry
+from oneshot.stages.evals.claims import judge, macro
+from oneshot.stages.evals.output import text
+from oneshot.stages.evals.results import entry
 from tests.unit.stages.measured import ALL, HALF, ZERO, lines, measured, rows
 
 

@@ -10,10 +10,10 @@ import pytest
 
 from oneshot.config.schema import Config, EvalsConfig
 from oneshot.data.tasks.task import Protocol
-from oneshot.stages import asked_alike
-from oneshot.stages.asked import Asked
-from oneshot.stages.eval_records import take_over
-from oneshot.stages.eval_sampling import measure_task
+from oneshot.stages.evals import asked_alike
+from oneshot.stages.evals.asked import Asked
+from oneshot.stages.evals.records import take_over
+from oneshot.stages.evals.sampling import measure_task
 from oneshot.stages.setup import Setup
 from oneshot.types import Problem
 from tests.unit.stages.evaluating import ScriptedEngine, asked_for, boxed, folder, sums, with_engine

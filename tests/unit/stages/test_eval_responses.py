@@ -11,7 +11,7 @@ import pytest
 from oneshot.data.tasks.reading import Reading
 from oneshot.data.tasks.task import Protocol, Task
 from oneshot.errors import DataError, UsageError
-from oneshot.stages.eval_responses import Given, match, read
+from oneshot.stages.evals.responses import Given, match, read
 from oneshot.types import Problem
 
 TASK = Task(name="sums", title="Sums", protocol=Protocol(), problems=Reading(prefix="sums"))

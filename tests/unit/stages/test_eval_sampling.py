@@ -16,11 +16,12 @@ from oneshot.data.tasks.task import Protocol
 from oneshot.errors import UsageError
 from oneshot.rewards.version import grader_version
 from oneshot.rollout.native import NativeEngine
-from oneshot.stages import asked_alike, eval_work
-from oneshot.stages.asked import Asked
-from oneshot.stages.eval_records import recorded
-from oneshot.stages.eval_sampling import measure_task
-from oneshot.stages.probe_sampler import MAX_PROBLEMS, STEPS
+from oneshot.stages.evals import asked_alike
+from oneshot.stages.evals import work as eval_work
+from oneshot.stages.evals.asked import Asked
+from oneshot.stages.evals.records import recorded
+from oneshot.stages.evals.sampling import measure_task
+from oneshot.stages.probing.sampler import MAX_PROBLEMS, STEPS
 from oneshot.stages.setup import Setup
 from oneshot.types import Problem, Sampling
 from tests.unit.stages.evaluating import ScriptedEngine, asked_for, boxed, folder, sums, with_engine

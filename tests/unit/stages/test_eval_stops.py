@@ -13,7 +13,7 @@ import pytest
 from oneshot.data.tasks.task import Protocol
 from oneshot.errors import MachineError, Stopped, UsageError
 from oneshot.rollout.native import NativeEngine
-from oneshot.stages.eval_sampling import measure_task
+from oneshot.stages.evals.sampling import measure_task
 from oneshot.stages.setup import Setup
 from oneshot.stages.signals import Abandoned, StopRequest
 from tests.unit.stages.evaluating import ScriptedEngine, asked_for, boxed, folder, samples_of, sums, with_engine

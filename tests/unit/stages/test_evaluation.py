@@ -11,8 +11,8 @@ from oneshot.config.schema import EvalsConfig
 from oneshot.data.tasks.digest import digest_of
 from oneshot.rewards.functions import build_verifier
 from oneshot.rewards.version import grader_version
-from oneshot.stages.eval_grading import Graders, Raw, raw_of, same_answer
-from oneshot.stages.evaluation import evaluate, measure, results
+from oneshot.stages.evals.evaluation import evaluate, measure, results
+from oneshot.stages.evals.grading import Graders, Raw, raw_of, same_answer
 from oneshot.stages.setup import annotate
 from oneshot.types import Completion, Problem, Verdict
 from tests.unit.stages.evaluating import ScriptedEngine, sums

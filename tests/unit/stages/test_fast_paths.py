@@ -17,10 +17,10 @@ from oneshot.errors import MachineError
 from oneshot.model.checkpointing import recompute
 from oneshot.rollout import linear
 from oneshot.rollout.native import NativeEngine
-from oneshot.stages import comparisons, fast_paths
-from oneshot.stages.fast_paths import settle
+from oneshot.stages.resources.worst_case import head_of, packs, still_learner
 from oneshot.stages.setup import Setup
-from oneshot.stages.worst_case import head_of, packs, still_learner
+from oneshot.stages.training import comparisons, fast_paths
+from oneshot.stages.training.fast_paths import settle
 from oneshot.types import MicroBatch
 from tests.unit.stages.setups import QUESTION, tiny_setup
 

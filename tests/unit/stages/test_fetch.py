@@ -12,7 +12,7 @@ from huggingface_hub.errors import DryRunError
 from oneshot.cli.main import main
 from oneshot.errors import MachineError
 from oneshot.model import embedded, policy
-from oneshot.stages import fetch_models
+from oneshot.stages.fetching import models as fetch_models
 from tests.tiny import save_tiny
 from tests.unit.stages.hub_stand_in import COMMIT, PROBLEMS, Models, Rows, alone, fetched, models, rows
 

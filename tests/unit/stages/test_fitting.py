@@ -16,8 +16,15 @@ from oneshot.model import memory
 from oneshot.model.checkpointing import recomputes
 from oneshot.model.memory import forecast
 from oneshot.model.shapes import lookup
-from oneshot.stages import fitting
-from oneshot.stages.fitting import check_eos, check_head, check_length, check_limits, decide_checkpointing, recomputed
+from oneshot.stages.resources import fitting
+from oneshot.stages.resources.fitting import (
+    check_eos,
+    check_head,
+    check_length,
+    check_limits,
+    decide_checkpointing,
+    recomputed,
+)
 from oneshot.stages.setup import load_setup, resolve_names
 from tests.parts import tiny_policy
 from tests.tiny import save_tiny

@@ -10,10 +10,10 @@ import pytest
 from oneshot.data.tasks.task import Protocol
 from oneshot.rewards.forced import OPENING, completed, needs_box
 from oneshot.rollout.native import NativeEngine
-from oneshot.stages import asked_alike
-from oneshot.stages.eval_records import recorded
-from oneshot.stages.eval_sampling import measure_task
-from oneshot.stages.forcing import MOST
+from oneshot.stages.evals import asked_alike
+from oneshot.stages.evals.forcing import MOST
+from oneshot.stages.evals.records import recorded
+from oneshot.stages.evals.sampling import measure_task
 from oneshot.stages.setup import Setup
 from oneshot.types import Sampling
 from tests.unit.stages.evaluating import ScriptedEngine, asked_for, folder, samples_of, sums, with_engine

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from oneshot.config.schema import AlgorithmConfig, Config, EvalsConfig, OptimConfig, RolloutConfig
-from oneshot.stages.forecasts import Speed, TimeForecast, as_dict, time_forecast
+from oneshot.stages.resources.forecasts import Speed, TimeForecast, as_dict, time_forecast
 
 SPEED = Speed(decode=100.0, learn=200.0, decode_rows=8, decode_tokens=320, learn_tokens=128)
 

@@ -9,8 +9,8 @@ import pytest
 
 from oneshot.errors import Stopped
 from oneshot.record import RunFolder
-from oneshot.stages.callbacks import Reached, Stopping
 from oneshot.stages.signals import Abandoned, StopRequest
+from oneshot.stages.training.callbacks import Reached, Stopping
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ from oneshot.errors import DataError, UsageError
 from oneshot.record import RunFolder
 from oneshot.rollout.collect import graded
 from oneshot.stages import graders
-from oneshot.stages.endings import failing
-from oneshot.stages.preflight import BaseRate, base_rate, check_base_rate
 from oneshot.stages.regrade import Flips, differs
-from oneshot.stages.step_metrics import grader_metrics, rollout_metrics
+from oneshot.stages.training.endings import failing
+from oneshot.stages.training.preflight import BaseRate, base_rate, check_base_rate
+from oneshot.stages.training.step_metrics import grader_metrics, rollout_metrics
 from oneshot.types import Completion, Group, Problem, Verdict
 from tests.unit.stages.parts import ScriptedEngine, prober, problems
 

@@ -8,8 +8,8 @@ import pytest
 
 from oneshot.errors import DataError
 from oneshot.record import RunFolder
-from oneshot.stages import imitation
-from oneshot.stages.imitation import BUDGET, EACH, EACH_BUDGET, ROUND, WANTED, right_responses
+from oneshot.stages.training import imitation
+from oneshot.stages.training.imitation import BUDGET, EACH, EACH_BUDGET, ROUND, WANTED, right_responses
 from oneshot.types import Completion, Sampling
 from tests.unit.stages.parts import ScriptedEngine, prober, problems
 

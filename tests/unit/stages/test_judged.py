@@ -13,10 +13,10 @@ from oneshot.measure import gains
 from oneshot.record import RunFolder
 from oneshot.rewards.functions import build_verifier
 from oneshot.stages import regrade
-from oneshot.stages.evaluation import results
-from oneshot.stages.judged import judge
-from oneshot.stages.regrade_text import text
-from oneshot.stages.summary import headline, limits, summarise
+from oneshot.stages.evals.evaluation import results
+from oneshot.stages.evals.judged import judge
+from oneshot.stages.evals.regrade_text import text
+from oneshot.stages.training.summary import headline, limits, summarise
 from oneshot.types import EvalRow
 from tests.unit.stages.parts import row
 

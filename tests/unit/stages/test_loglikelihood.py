@@ -15,9 +15,9 @@ from transformers import PreTrainedTokenizerFast
 from oneshot.data.tasks.task import CHOICES, LOGLIKELIHOOD, Protocol
 from oneshot.errors import DataError
 from oneshot.model.policy import Policy
-from oneshot.stages import loglikelihood
-from oneshot.stages.eval_sampling import measure_task
-from oneshot.stages.loglikelihood import log_likelihoods, pairs_of, row_of
+from oneshot.stages.evals import loglikelihood
+from oneshot.stages.evals.loglikelihood import log_likelihoods, pairs_of, row_of
+from oneshot.stages.evals.sampling import measure_task
 from oneshot.stages.setup import Setup
 from oneshot.types import Problem
 from tests.unit.stages.evaluating import asked_for, folder, samples_of

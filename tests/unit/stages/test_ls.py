@@ -14,7 +14,7 @@ import pytest
 from oneshot.cli.main import main
 from oneshot.record import EvalFolder, RunFolder
 from oneshot.stages import ls
-from oneshot.stages.ls_entries import PART, Sizes, entries, size
+from oneshot.stages.watching.ls_entries import PART, Sizes, entries, size
 from tests.unit.measure.health_runs import make
 from tests.unit.stages.watching import FORBIDDEN, HOSTILE, running, step
 

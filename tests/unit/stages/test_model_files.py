@@ -10,8 +10,8 @@ import pytest
 
 from oneshot._store import folders
 from oneshot.errors import UsageError
-from oneshot.stages import model_files
-from oneshot.stages.model_files import check, differing, digests, fingerprint, written
+from oneshot.stages.evals import model_files
+from oneshot.stages.evals.model_files import check, differing, digests, fingerprint, written
 from tests.tiny import save_tiny
 from tests.unit.stages.evaluating import folder
 from tests.unit.store.samples import eval_row

@@ -12,10 +12,10 @@ import torch
 from oneshot.config.schema import DataConfig, EvalsConfig, RolloutConfig
 from oneshot.errors import DataError, MachineError
 from oneshot.model.storage import DiskForecast
-from oneshot.stages import opening as stage
-from oneshot.stages.opening import GAP_LIMIT, Opening, opening
+from oneshot.stages.resources.worst_case import Gap
 from oneshot.stages.setup import Setup
-from oneshot.stages.worst_case import Gap
+from oneshot.stages.training import opening as stage
+from oneshot.stages.training.opening import GAP_LIMIT, Opening, opening
 from oneshot.types import Problem
 from tests.unit.stages.setups import QUESTION, graded_by, tiny_setup
 

@@ -12,8 +12,8 @@ from torch import Tensor
 from oneshot.model import attention
 from oneshot.rollout.collect import collect
 from oneshot.stages import loop
-from oneshot.stages.fast_paths import settle
 from oneshot.stages.setup import Setup
+from oneshot.stages.training.fast_paths import settle
 from oneshot.types import Sampling
 from tests.unit.stages.setups import QUESTION, graded_by, tiny_setup
 

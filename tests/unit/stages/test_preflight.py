@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from oneshot.errors import DataError, HealthAbort
-from oneshot.stages.preflight import PROBED, T_975, BaseRate, Health, base_rate, check_base_rate
+from oneshot.stages.training.preflight import PROBED, T_975, BaseRate, Health, base_rate, check_base_rate
 from tests.unit.stages.parts import ScriptedEngine, metrics, prober, problems
 
 NOTHING = {"train__accuracy": 0.0}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from oneshot.errors import DataError
-from oneshot.stages.probe import Probed, choose, closest_to_half
+from oneshot.stages.probing.probe import Probed, choose, closest_to_half
 from tests.unit.stages.parts import ScriptedEngine, prober, problems
 
 

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from oneshot.errors import Stopped
-from oneshot.stages.probe_record import CHOOSE, FRESH, ProbeRecord
-from oneshot.stages.probe_sampler import BATCH, EVERY, STEPS, Sampler
-from oneshot.stages.probing import probe_pool, prober_of, protocol_of, record_beside
+from oneshot.stages.probing.probing import probe_pool, prober_of, protocol_of, record_beside
+from oneshot.stages.probing.record import CHOOSE, FRESH, ProbeRecord
+from oneshot.stages.probing.sampler import BATCH, EVERY, STEPS, Sampler
 from oneshot.types import Problem
 from tests.unit.stages.probes import RIGHT, Engine, pool, probe, prober, rates_of, values
 from tests.unit.stages.setups import tiny_setup

@@ -10,8 +10,8 @@ import pytest
 
 from oneshot.errors import DataError, OneshotError, UsageError
 from oneshot.rewards.functions import build_verifier
-from oneshot.stages.probe_record import CHOOSE
-from oneshot.stages.probe_sampler import BATCH, STEPS
+from oneshot.stages.probing.record import CHOOSE
+from oneshot.stages.probing.sampler import BATCH, STEPS
 from oneshot.types import Sampling, Verdict
 from tests.unit.stages.probes import Engine, pool, probe, prober, rates_of
 

@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from oneshot.stages.progress import EVERY, Bar, Lines, Pace, Silent, progress
+from oneshot.stages.evals.progress import EVERY, Bar, Lines, Pace, Silent, progress
 
 
 def test_time_left() -> None:

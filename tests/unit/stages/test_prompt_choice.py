@@ -13,9 +13,9 @@ from oneshot.config.schema import EvalsConfig
 from oneshot.data.tasks.task import LOGLIKELIHOOD, Protocol
 from oneshot.errors import UsageError
 from oneshot.record import EvalFolder
-from oneshot.stages.asked import Asked
-from oneshot.stages.baselines import add_baselines
-from oneshot.stages.eval_sampling import measure_task
+from oneshot.stages.evals.asked import Asked
+from oneshot.stages.evals.baselines import add_baselines
+from oneshot.stages.evals.sampling import measure_task
 from oneshot.stages.setup import Setup
 from tests.unit.stages.prompting import (
     DEV,

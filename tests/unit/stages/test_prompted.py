@@ -13,7 +13,7 @@ from oneshot.errors import UsageError
 from oneshot.rewards.functions import build_verifier
 from oneshot.rewards.lenient import stated_answer
 from oneshot.stages import graders
-from oneshot.stages.prompted import ReadToRunOn, before_run_on, in_prompt
+from oneshot.stages.evals.prompted import ReadToRunOn, before_run_on, in_prompt
 from oneshot.types import Verdict
 from tests.unit.stages.prompting import asked_of, setup_of
 

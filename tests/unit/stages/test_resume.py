@@ -15,8 +15,8 @@ from oneshot.config.load import load, to_dict
 from oneshot.config.request import Request
 from oneshot.errors import UsageError
 from oneshot.record import RunFolder
-from oneshot.stages.preflight import BaseRate
-from oneshot.stages.resume import config_of, examples, recorded_rate, resumed
+from oneshot.stages.training.preflight import BaseRate
+from oneshot.stages.training.resume import config_of, examples, recorded_rate, resumed
 from tests.unit.stages.parts import problems
 
 SETTINGS = {"optim.steps": "6", "optim.lr": "1e-3", "model.name": "m", "save.runs": "runs"}

@@ -13,8 +13,8 @@ import pytest
 from oneshot.cli.main import main
 from oneshot.record import RunFolder
 from oneshot.stages.rollouts import choose
-from oneshot.stages.rollouts_choose import ranges
-from oneshot.stages.rollouts_read import Response, training
+from oneshot.stages.watching.rollouts_choose import ranges
+from oneshot.stages.watching.rollouts_read import Response, training
 from oneshot.types import EvalRow
 from tests.unit.stages.watching import flat, group, running
 

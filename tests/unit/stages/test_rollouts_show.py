@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from oneshot.stages.rollouts_read import Response
-from oneshot.stages.rollouts_show import beside, body, listing, shortened
+from oneshot.stages.watching.rollouts_read import Response
+from oneshot.stages.watching.rollouts_show import beside, body, listing, shortened
 from tests.unit.stages.watching import FORBIDDEN, HOSTILE, drawn, flat
 
 

@@ -10,7 +10,7 @@ import torch
 
 from oneshot.errors import MachineError
 from oneshot.record import RunFolder
-from oneshot.stages.room import Room, out_of_memory, sampling
+from oneshot.stages.resources.room import Room, out_of_memory, sampling
 from oneshot.train.learner import Learner
 from tests.parts import grpo, learner_of, tiny_policy
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from oneshot.measure.selection import answer_entropy
-from oneshot.stages.candidates import Candidate
-from oneshot.stages.probing import Found, PoolProbe
+from oneshot.stages.probing.probing import Found, PoolProbe
 from oneshot.stages.select import Asked, Selected
-from oneshot.stages.select_notes import of_picks
-from oneshot.stages.select_probe import selected
-from oneshot.stages.selection_table import table
+from oneshot.stages.selecting.candidates import Candidate
+from oneshot.stages.selecting.notes import of_picks
+from oneshot.stages.selecting.probe import selected
+from oneshot.stages.selecting.table import table
 from oneshot.types import Problem
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from oneshot.cli.main import main
 from oneshot.errors import MachineError, UsageError
-from oneshot.stages.select_output import write_new
+from oneshot.stages.selecting.output import write_new
 
 POOL = [{"problem": f"How much is {i}?", "answer": str(i)} for i in range(3)]
 GOOD = {"0": [0, 0.5], "1": [0.5, 0.5], "2": [1, 0.125]}

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from oneshot.stages.candidates import Candidate, Choice
-from oneshot.stages.selection_table import PLAIN, PROBLEM, SHOWN, blocks_for, show, sparkline, table
+from oneshot.stages.selecting.candidates import Candidate, Choice
+from oneshot.stages.selecting.table import PLAIN, PROBLEM, SHOWN, blocks_for, show, sparkline, table
 from oneshot.types import Problem
 
 

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from oneshot.errors import MachineError
-from oneshot.stages import serve_backend as backends
-from oneshot.stages.serve_backend import Backend, Running, backend, free_port
+from oneshot.stages.serving import backend as backends
+from oneshot.stages.serving.backend import Backend, Running, backend, free_port
 
 httpx2 = pytest.importorskip("httpx2")
 
@@ -36,7 +36,7 @@ DYING = "import sys; print('loading'); print('\\x1b[31mno such file', file=sys.s
 FRONT = """
 import asyncio, sys
 from pathlib import Path
-from oneshot.stages.serve_backend import Backend, Running
+from oneshot.stages.serving.backend import Backend, Running
 async def main():
     running = Running(Backend(kind="x", command=(sys.executable, "-c", sys.argv[1], sys.argv[2]), port=1, model="m"),
                       Path(sys.argv[3]), verbose=False)

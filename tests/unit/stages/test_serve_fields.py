@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from oneshot.stages.serve_fields import kept, refused
+from oneshot.stages.serving.fields import kept, refused
 
 CHAT: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "a"}]}
 TEXT: dict[str, Any] = {"model": "m", "prompt": "a"}

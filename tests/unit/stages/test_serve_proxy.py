@@ -12,8 +12,8 @@ import pytest
 httpx2 = pytest.importorskip("httpx2")
 pytest.importorskip("starlette")
 
-from oneshot.stages.serve_answers import Front  # noqa: E402
-from oneshot.stages.serve_proxy import MOST_BYTES, application  # noqa: E402
+from oneshot.stages.serving.answers import Front  # noqa: E402
+from oneshot.stages.serving.proxy import MOST_BYTES, application  # noqa: E402
 
 CHAT = {"model": "mine", "messages": [{"role": "user", "content": "2 + 3?"}]}
 ANSWER = {"id": "1", "model": "/tmp/x@main", "choices": [{"message": {"content": "5"}}]}

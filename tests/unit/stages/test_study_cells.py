@@ -12,8 +12,8 @@ import pytest
 from oneshot.config.request import Request
 from oneshot.errors import Stopped, UsageError
 from oneshot.record import RunFolder
-from oneshot.stages import study_cells
-from oneshot.stages.study_cells import Relay, run_cells
+from oneshot.stages.studies import cells as study_cells
+from oneshot.stages.studies.cells import Relay, run_cells
 from tests.unit.stages.studying import study_in
 
 
@@ -33,7 +33,7 @@ class Made:
 
 
 def test_a_signal_while_a_process_is_made_reaches_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("oneshot.stages.study_cells.subprocess.Popen", Made)
+    monkeypatch.setattr("oneshot.stages.studies.cells.subprocess.Popen", Made)
     monkeypatch.setattr(Made, "sent", [], raising=False)
     folder, before = study_in(tmp_path), signal.getsignal(signal.SIGTERM)
     with pytest.raises(Stopped) as stopped:

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from oneshot.errors import UsageError
-from oneshot.stages import study_text
-from oneshot.stages.study_folder import DONE, Cell, preregistration
-from oneshot.stages.study_results import told
-from oneshot.stages.study_table import announced, table_of
+from oneshot.stages.studies import text as study_text
+from oneshot.stages.studies.folder import DONE, Cell, preregistration
+from oneshot.stages.studies.results import told
+from oneshot.stages.studies.table import announced, table_of
 from tests.unit.stages.studying import TASK, TEXT, cell, right, study_in
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from oneshot.config.sources import find_recipe, find_study
 from oneshot.errors import UsageError
-from oneshot.stages.study_arms import Plan, check_different, contents, plan_of, resolved
-from oneshot.stages.study_file import read_study
+from oneshot.stages.studies.arms import Plan, check_different, contents, plan_of, resolved
+from oneshot.stages.studies.file import read_study
 
 GOOD = """\
 name = "small"

@@ -10,8 +10,8 @@ import pytest
 from oneshot.config.schema import DataConfig
 from oneshot.config.sources import find_study, shipped_recipes, shipped_studies
 from oneshot.data.problems import load
-from oneshot.stages.study_arms import check_different, contents, plan_of
-from oneshot.stages.study_file import read_study
+from oneshot.stages.studies.arms import check_different, contents, plan_of
+from oneshot.stages.studies.file import read_study
 
 STUDIES = [name.removeprefix("paper/studies/") for name in shipped_studies()]
 PAPER = [

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from scipy import stats
 
-from oneshot.stages.study_dose import NOT_OVER_SEEDS
-from oneshot.stages.study_folder import DONE, StudyFolder
-from oneshot.stages.study_results import told
-from oneshot.stages.study_table import table_of
-from oneshot.stages.study_text import text
+from oneshot.stages.studies.dose import NOT_OVER_SEEDS
+from oneshot.stages.studies.folder import DONE, StudyFolder
+from oneshot.stages.studies.results import told
+from oneshot.stages.studies.table import table_of
+from oneshot.stages.studies.text import text
 from tests.unit.stages.comparing import put
 from tests.unit.stages.studying import TASK, cell, right, study_in
 

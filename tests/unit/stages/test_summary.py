@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from oneshot.stages import say
-from oneshot.stages.summary import headline, limits, points, summarise
+from oneshot.stages.training.summary import headline, limits, points, summarise
 from oneshot.types import EvalRow
 from tests.unit.stages.parts import row
 

@@ -17,11 +17,12 @@ from oneshot.measure.alignment import as_many_again
 from oneshot.model.fingerprint import fingerprint
 from oneshot.record import RunFolder
 from oneshot.rollout.collect import collect
-from oneshot.stages import loop, transfer_map
-from oneshot.stages.forecasts import MAP_GROUPS
+from oneshot.stages import loop
 from oneshot.stages.loop import TrainParts
+from oneshot.stages.resources.forecasts import MAP_GROUPS
 from oneshot.stages.setup import Setup
-from oneshot.stages.transfer_map import NO_EXAMPLE, NO_SIGNAL, check, chosen, in_both_halves
+from oneshot.stages.training import transfer_map
+from oneshot.stages.training.transfer_map import NO_EXAMPLE, NO_SIGNAL, check, chosen, in_both_halves
 from oneshot.types import Group, Problem, Sampling, Verdict
 from tests.tiny import save_tiny
 from tests.unit.stages.setups import QUESTION, tiny_setup

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from oneshot.errors import UsageError
 from oneshot.rollout.streams import PROBE_STEP
-from oneshot.stages.preflight import ROUND
-from oneshot.stages.verified_solutions import FRESH, MOST, typical, verified_solutions
+from oneshot.stages.training.preflight import ROUND
+from oneshot.stages.training.verified_solutions import FRESH, MOST, typical, verified_solutions
 from oneshot.types import Problem
 from tests.unit.stages.prompting import EXAMPLE, OTHER, response, run_of, setup_of, speaking
 

@@ -14,9 +14,9 @@ from rich.console import Console
 from oneshot.cli.main import main
 from oneshot.record import RunFolder
 from oneshot.stages import watch
-from oneshot.stages.watch_lines import Lines
-from oneshot.stages.watch_state import Snapshot, Watcher
-from oneshot.stages.watch_view import curve, view
+from oneshot.stages.watching.lines import Lines
+from oneshot.stages.watching.state import Snapshot, Watcher
+from oneshot.stages.watching.view import curve, view
 from tests.unit.measure.health_runs import rows
 from tests.unit.stages.watching import FORBIDDEN, HOSTILE, drawn, flat, running, step
 

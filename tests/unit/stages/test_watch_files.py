@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from oneshot._store.streams import streamed
 from oneshot.errors import UsageError
-from oneshot.stages.watch_files import Tail
+from oneshot.stages.watching.files import Tail
 from tests.unit.stages.watching import running
 
 

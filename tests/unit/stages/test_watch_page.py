@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from oneshot.errors import UsageError
-from oneshot.stages import live_page, live_server
-from oneshot.stages.live_page import LivePage, opened
-from oneshot.stages.live_server import NOTHING, Server, policy_of
+from oneshot.stages.watching import live_page, live_server
+from oneshot.stages.watching.live_page import LivePage, opened
+from oneshot.stages.watching.live_server import NOTHING, Server, policy_of
 from tests.unit.stages.pages import PAGE, Built
 from tests.unit.stages.watching import running
 

@@ -9,7 +9,7 @@ import pytest
 
 from oneshot.errors import UsageError
 from oneshot.record import RunFolder
-from oneshot.stages.live_page import LivePage
+from oneshot.stages.watching.live_page import LivePage
 from tests.unit.stages.pages import PAGE, Built
 from tests.unit.stages.watching import running, step
 

@@ -15,9 +15,9 @@ from oneshot.errors import MachineError
 from oneshot.model.memory import forecast
 from oneshot.model.shapes import lookup
 from oneshot.rollout.collect import collect
-from oneshot.stages import worst_case
+from oneshot.stages.resources import worst_case
+from oneshot.stages.resources.worst_case import logprob_gap, run_worst_case, short_decode, speed_of, still_learner
 from oneshot.stages.setup import Setup
-from oneshot.stages.worst_case import logprob_gap, run_worst_case, short_decode, speed_of, still_learner
 from oneshot.types import Sampling
 from tests.unit.stages.setups import QUESTION, graded_by, tiny_setup
 

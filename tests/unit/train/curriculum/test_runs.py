@@ -13,9 +13,9 @@ import torch
 from oneshot.config.schema import Config, DataConfig, ModelConfig, OptimConfig, RolloutConfig
 from oneshot.errors import UsageError
 from oneshot.record import RunFolder
-from oneshot.stages.examples import training_problems
 from oneshot.stages.loop import TrainParts, build, train
 from oneshot.stages.setup import Setup, load_setup, resolve_names
+from oneshot.stages.training.examples import training_problems
 from oneshot.train.curriculum.base import FromHistory
 from oneshot.types import PAIR, Problem
 from tests.tiny import save_tiny

@@ -1,0 +1,1 @@
+"""The parts of `oneshot fetch`: models and tasks put into the cache."""

@@ -1,0 +1,1 @@
+"""The parts of `oneshot select`: candidates, histories, notes and the table."""

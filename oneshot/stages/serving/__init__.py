@@ -1,0 +1,1 @@
+"""The parts of `oneshot serve` and `oneshot chat`: the back end, the proxy in front of it, the answers."""
