@@ -6,7 +6,8 @@
 built-in task's eight kinds, each behind 0 to 16 solved examples of its kind (`SHOTS`), in an order drawn once, so that
 prompts differ many times in length and responses end at different places. The lengths of both are printed.
 
-- ours: the sampler of `oneshot eval`, in the batches that `oneshot eval` keeps.
+- ours: the sampler of `oneshot eval`, in the batches that `oneshot eval` keeps. It runs what prompts begin with
+  in common (here up to 16 solved examples of a kind) once; with `--apart` each prompt has its own.
 - generate: transformers' `generate` with KV cache and SDPA over batches padded on the left; a batch ends when its last
   response does. The prompts are sorted by length, which pads least. Every batch size is tried, one pass each after a
   short warm-up, given up once it has taken longer than the fastest; the fastest is the one compared.
@@ -40,19 +41,22 @@ SHOTS = (0, 0, 1, 0, 2, 4, 8, 16)
 SEED, KEYS = 0, ("seconds", "tokens", "rate")
 
 
-def requests(policy: Any, count: int, shots: Sequence[int]) -> list[tuple[int, ...]]:
-    """`count` different prompts, mixed in kind and length."""
+def requests(policy: Any, count: int, shots: Sequence[int], *, apart: bool = False) -> list[tuple[int, ...]]:
+    """`count` different prompts, mixed in kind and length; `apart`: each with solved examples of its own."""
     from oneshot.data.prompts import render
     from oneshot.data.tasks import builtin
     from oneshot.data.tasks.wordings import SHARED
 
     each, wordings = -(-count // len(builtin.KINDS)), tuple(range(SHARED))
-    prompts = []
+    prompts, draw = [], random.Random(SEED)
     for kind in builtin.KINDS:
         asked = builtin.problems("dev", kind, each, task_seed=SEED, wordings=wordings)
-        solved = builtin.problems("train", kind, max(shots) or 1, task_seed=SEED, wordings=wordings)
+        solved = builtin.problems(
+            "train", kind, (max(shots) or 1) * (8 if apart else 1), task_seed=SEED, wordings=wordings
+        )
         for i, problem in enumerate(asked):
-            before = "".join(f"{example.prompt}\n{example.answer}\n\n" for example in solved[: shots[i % len(shots)]])
+            shown = draw.sample(solved, max(shots)) if apart else solved
+            before = "".join(f"{example.prompt}\n{example.answer}\n\n" for example in shown[: shots[i % len(shots)]])
             longer = replace(problem, prompt=before + problem.prompt)
             prompts.append(render(policy.tokenizer, longer, suffix="Answer with one number."))
     if len(prompts := list(dict.fromkeys(prompts))) < count:
@@ -113,14 +117,14 @@ def gap(policy: Any, sequence: Sequence[int]) -> float:
     return float(best[0] - best[1])
 
 
-def worker(side: str, model: str, count: int, shots: Sequence[int], threads: int) -> None:
+def worker(side: str, model: str, count: int, shots: Sequence[int], threads: int, apart: bool) -> None:
     """Answer with seconds and responses of one pass, or with the gaps after prompts and what follows them."""
     from oneshot.config.environment import home
     from oneshot.model import policy as policies
 
     answers, used = Answers(), policies.set_threads(threads)
     policy = policies.load(model, home=home(), offline=True, dtype="float32")
-    prompts = requests(policy, count, shots)
+    prompts = requests(policy, count, shots, apart=apart)
 
     def answer(what: str, *, limit: int = 0, first: int = 0, after: Any = (), **how: Any) -> dict[str, Any]:
         if what == "lengths":
@@ -183,14 +187,8 @@ def measure(given: Any, common: dict[str, Any], repeats: int, limit: int) -> dic
             print(f"prompts  {len(told['lengths'])}, tokens {spread(told['lengths'])}", flush=True)
         chosen = fastest(other, given.batches, limit, quiet=given.json)
         one.ask(what="run", limit=min(limit, 4), first=max(given.batches))  # generate is warm from the tries
-        answers = turns(
-            {"ours": one, "generate": other},
-            repeats,
-            warm=False,
-            what="run",
-            limit=limit,
-            batch=chosen["best"]["batch"],
-        )
+        both, batch = {"ours": one, "generate": other}, chosen["best"]["batch"]
+        answers = turns(both, repeats, warm=False, what="run", limit=limit, batch=batch)
         agreed = agreement(other, answers["ours"][0]["responses"], answers["generate"][0]["responses"])
     ratios = [a["rate"] / b["rate"] for a, b in zip(answers["ours"], answers["generate"], strict=True)]
     sides: dict[str, Any] = {
@@ -230,6 +228,7 @@ def main() -> None:
     parser = options(__doc__, repeats=3)
     parser.add_argument("--limit", type=int, default=128, help="longest response")
     parser.add_argument("--batches", type=int, nargs="+", default=[8, 16, 32, 64], help="rows to try for generate")
+    parser.add_argument("--apart", action="store_true", help="no two prompts begin alike")
     given = parser.parse_args()
     repeats, limit, count, shots, model = given.repeats, given.limit, COUNT, list(SHOTS), "smollm2-135m"
     with tempfile.TemporaryDirectory() as folder:
@@ -238,11 +237,11 @@ def main() -> None:
 
             repeats, limit, count, shots, given.batches = 1, 6, 24, [0, 0, 1], [4, 8]
             model = str(save_tiny(Path(folder)))
-        common = {"model": model, "count": count, "shots": shots, "threads": given.threads}
+        common = {"model": model, "count": count, "shots": shots, "threads": given.threads, "apart": given.apart}
         result = measure(given, common, repeats, limit)
     if not given.json:
         show(result)
-    tell("evaluation", {"smoke": given.smoke, **result}, store=given.store)
+    tell("evaluation", {"smoke": given.smoke, "apart": given.apart, **result}, store=given.store)
     sys.exit(1 if result["agreement"]["failures"] else 0)
 
 

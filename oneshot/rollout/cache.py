@@ -7,10 +7,12 @@ there would get through the mask.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
 
+import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, DynamicLayer
 
@@ -80,6 +82,12 @@ class BufferLayer(DynamicLayer):
         """Keep (or repeat) these rows, in this order."""
         self.keys, self.values = self.keys[rows], self.values[rows]
 
+    def pick(self, slots_RS: Tensor) -> None:
+        """Keep these slots of each row, in this order."""
+        index = slots_RS[:, None, :, None]
+        self.keys = self.keys.take_along_dim(index, 2)
+        self.values = self.values.take_along_dim(index, 2)
+
     def put(self, rows: Tensor, source: BufferLayer, of: Tensor, slots: int) -> None:
         """Overwrite the first `slots` slots of `rows` with those of the rows `of` of another layer."""
         self.reserve(slots)
@@ -120,6 +128,27 @@ class BufferCache(Cache):
                 self.layers.append(mine)
         for mine, theirs in zip(self._buffers, source._buffers, strict=True):
             mine.put(rows, theirs, of, slots)
+
+    def begin(self, begun: Sequence[BufferCache | None]) -> None:
+        """Fill an empty cache with beginnings, one row for each, as wide as the longest; None begins with nothing.
+
+        Behind a shorter one lie keys of another, which must be masked until `close`.
+        """
+        caches = {id(cache): cache for cache in begun if cache is not None}
+        for cache in sorted(caches.values(), key=lambda c: c.slots.used, reverse=True):
+            # The first, longest one makes all rows.
+            rows = [i for i, own in enumerate(begun) if own is cache or not self.layers]
+            index = torch.tensor(rows, device=cache._buffers[0].keys.device)
+            self.put(index, cache, torch.zeros_like(index))
+            self.slots.used = max(self.slots.used, cache.slots.used)
+
+    def close(self, start_R: Tensor, head: int, slots: int) -> None:
+        """Move what was written behind `head` slots to each row's own start, and keep `slots` of them."""
+        slot_S = torch.arange(slots, device=start_R.device)
+        behind = (slot_S + (head - start_R)[:, None]).clamp(max=self.slots.used - 1)
+        for layer in self._buffers:
+            layer.pick(torch.where(slot_S < start_R[:, None], slot_S, behind))
+        self.slots.used = slots
 
     @property
     def _buffers(self) -> list[BufferLayer]:

@@ -91,7 +91,7 @@ class FixedDecoding:
         self.eos = torch.tensor(sorted(policy.eos_ids), device=device)
         self.place = Place(rows_R=self.index_R, slot_R=self.length_R, window=self.slots)
         self.cache: FixedCache | None = None
-        self.prefilled = Prefilled(policy)
+        self.prefilled = Prefilled(policy, self.prompts)
         changed = (self.last_R, self.length_R, self.count_R, self.alive_R, self.tokens_RT, self.logp_RT)
         self.steps = Steps(self._step, changed, means.capture, means.refused)
         self.request: dict[int, int] = {}

@@ -140,7 +140,7 @@ class _Decoding:
         self.block = Block(rows, sampling.max_new_tokens, policy.device, greedy=sampling.temperature == 0)
         self.eos = torch.tensor(sorted(policy.eos_ids), device=policy.device)
         self.done: dict[int, Completion] = {}
-        self._prefilled = Prefilled(policy)
+        self._prefilled = Prefilled(policy, self.prompts)
         self._finished: Callable[[int, Completion], None] = lambda place, made: None
 
     def run(self, check: Callable[[], None], finished: Callable[[int, Completion], None]) -> list[Completion]:

@@ -2,49 +2,103 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
 
-from oneshot.model.policy import Policy
+from oneshot.model.policy import Policy, attends_to_everything
 from oneshot.rollout.cache import BufferCache
+from oneshot.rollout.prefixes import Prompt, shared
 
-Prompt = tuple[int, ...]
+KEPT = 8192
+"""Tokens of shared beginnings that are kept at once: about as many as a block of 64 rows holds."""
 
 
-def prefill(policy: Policy, prompts: Sequence[Prompt]) -> tuple[BufferCache, Tensor]:
-    """Run each prompt once, right-padded. Returns the cache and the hidden state of each prompt's last token."""
+def prefill(
+    policy: Policy, prompts: Sequence[Prompt], begun: Sequence[BufferCache | None] = ()
+) -> tuple[BufferCache, Tensor]:
+    """Run each prompt once, right-padded. Returns the cache and the hidden state of each prompt's last token.
+
+    `begun`: for each prompt the cache of a beginning that was run already, alone; it is not run again.
+    """
     device = policy.device
-    width = max(len(p) for p in prompts)
+    starts = [0 if cache is None else cache.slots.used for cache in begun] or [0] * len(prompts)
+    head, rest = max(starts), [prompt[start:] for prompt, start in zip(prompts, starts, strict=True)]
+    width = max(map(len, rest))
     ids_PT = torch.zeros(len(prompts), width, dtype=torch.long)
-    for i, prompt in enumerate(prompts):
-        ids_PT[i, : len(prompt)] = torch.tensor(prompt)
+    for i, tokens in enumerate(rest):
+        ids_PT[i, : len(tokens)] = torch.tensor(tokens)
+    start_P = torch.tensor(starts, device=device)
     cache = BufferCache()
+    cache.begin(begun)
     out = policy.decoder(
         input_ids=ids_PT.to(device),
-        # Pads come later than every token, so the causal mask hides them.
-        attention_mask=torch.ones(width, width, dtype=torch.bool, device=device).tril()[None, None],
-        position_ids=torch.arange(width, device=device)[None].expand(len(prompts), -1),
+        attention_mask=_visible(start_P, head, width),
+        position_ids=start_P[:, None] + torch.arange(width, device=device),
         past_key_values=cache,
         use_cache=True,
     )
     cache.advance(width)
-    last_P = torch.tensor([len(p) - 1 for p in prompts], device=device)
+    if min(starts) < head:
+        cache.close(start_P, head, max(map(len, prompts)))
+    last_P = torch.tensor([len(tokens) - 1 for tokens in rest], device=device)
     return cache, out.last_hidden_state[torch.arange(len(prompts), device=device), last_P]
 
 
-class Prefilled:
-    """`prefill`, remembering the last prompt that came alone: many samples of one prompt run it once."""
+def _visible(start_P: Tensor, head: int, width: int) -> Tensor:
+    """Which slots each token may attend to: its prompt's beginning, then what comes before it.
 
-    def __init__(self, policy: Policy) -> None:
+    Pads come later than every token, so the causal mask hides them. [1 or P, 1, width, head + width].
+    """
+    causal = torch.ones(width, width, dtype=torch.bool, device=start_P.device).tril()[None, None]
+    if not head:
+        return causal
+    before = (torch.arange(head, device=start_P.device) < start_P[:, None])[:, None, None]
+    rows = len(start_P)
+    return torch.cat([before.expand(rows, 1, width, head), causal.expand(rows, 1, width, width)], -1)
+
+
+class Prefilled:
+    """`prefill` for the prompts of one call: what several of them begin with is run once (`prefixes.shared`).
+
+    The last prompt that came alone is remembered: many samples of one prompt run it once. Where a layer does not attend
+    to everything, no beginning is shared.
+    """
+
+    def __init__(self, policy: Policy, prompts: Iterable[Prompt] = ()) -> None:
         self.policy = policy
+        self.tokens = 0
+        """Tokens that were run so far, without pads."""
+        self._beginnings = shared(prompts) if attends_to_everything(policy) else {}
+        self._begun: OrderedDict[Prompt, BufferCache] = OrderedDict()
         self._kept: tuple[Prompt, BufferCache, Tensor] | None = None
 
     def __call__(self, prompts: Sequence[Prompt]) -> tuple[BufferCache, Tensor]:
         """The cache and last hidden states of these prompts."""
         if len(prompts) > 1:
-            return prefill(self.policy, prompts)
+            return self._run(prompts)
         if self._kept is None or self._kept[0] != prompts[0]:
-            self._kept = (prompts[0], *prefill(self.policy, prompts))
+            self._kept = (prompts[0], *self._run(prompts))
         return self._kept[1:]
+
+    def _run(self, prompts: Sequence[Prompt]) -> tuple[BufferCache, Tensor]:
+        begun = [self._beginning(prompt, self._beginnings.get(prompt, ())) for prompt in prompts]
+        self.tokens += sum(map(len, prompts)) - sum(cache.slots.used for cache in begun if cache)
+        return prefill(self.policy, prompts, begun)
+
+    def _beginning(self, prompt: Prompt, lengths: Sequence[int]) -> BufferCache | None:
+        """The cache of the prompt's longest shared beginning; where it is not kept, run now, from the next one on."""
+        if not lengths:
+            return None
+        tokens = prompt[: lengths[-1]]
+        if tokens not in self._begun:
+            before = self._beginning(prompt, lengths[:-1])
+            self.tokens += len(tokens) - (before.slots.used if before else 0)
+            self._begun[tokens] = prefill(self.policy, [tokens], [before])[0]
+        found = self._begun[tokens]
+        self._begun.move_to_end(tokens)
+        while len(self._begun) > 1 and sum(map(len, self._begun)) > KEPT:
+            self._begun.popitem(last=False)
+        return found

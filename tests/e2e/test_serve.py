@@ -24,6 +24,7 @@ from oneshot.cli.main import main
 from oneshot.data.tasks import builtin
 from oneshot.record import RunFolder
 from tests.e2e.conftest import SMALL, OneShot
+from tests.unit.benchmarks.scripts import result_of, smoke
 
 openai = pytest.importorskip("openai")
 pytest.importorskip("fastapi")
@@ -138,32 +139,30 @@ def test_routes_of_the_back_end_are_out_of_reach(server: Server, path: str) -> N
 
 
 def test_greedy_tokens_are_the_native_samplers(server: Server, run: RunFolder) -> None:
-    from oneshot.data.prompts import messages, render
-    from oneshot.export.verify import scored
     from oneshot.model.policy import load
-    from oneshot.rollout.native import NativeEngine
-    from oneshot.stages.serving.model import Golden, so_far
-    from oneshot.types import Sampling
+    from oneshot.stages.serving.model import answers
 
     policy = load(str(run.checkpoint_dir(1)), home=run.path, offline=True)
-    words: dict[str, Any] = {"suffix": "Think.", "system": "Be brief."}
     problems = builtin.candidates(0, "add_word", 20)
-    prompts = [render(policy.tokenizer, problem, **words) for problem in problems]
-    greedy = Sampling(temperature=0.0, max_new_tokens=TOKENS)
-    made = NativeEngine(policy).generate(prompts, greedy, [(0, i) for i in range(20)])
     with server.client() as client:
-        for problem, prompt, one in zip(problems, prompts, made, strict=True):
-            golden = Golden(
-                id=problem.id, messages=tuple(messages(problem, **words)), prompt=prompt, tokens=one.tokens,
-                gaps=scored(policy.model, prompt, one.tokens)[1], texts=so_far(policy.decode, one.tokens),
-                text=one.text, limit=TOKENS,
-            )  # fmt: skip
+        for golden in answers(policy, problems, limit=TOKENS, suffix="Think.", system="Be brief."):
             options = {"model": "mine", "max_tokens": TOKENS, "temperature": 0}
             told = client.chat.completions.create(messages=list(golden.messages), **options)
-            assert told.usage.prompt_tokens == len(prompt)
+            assert told.usage.prompt_tokens == len(golden.prompt)
             same, said = golden.compared(told.choices[0].message.content or "", told.usage.completion_tokens)
             assert same, said
-            assert (told.choices[0].finish_reason == "stop") == one.finished
+            if golden.text == told.choices[0].message.content:
+                ended = golden.tokens[-1] in policy.eos_ids
+                assert (told.choices[0].finish_reason == "stop") == ended
+
+
+def test_the_benchmark_walks_to_its_end(run: RunFolder, root: Path) -> None:
+    result = result_of(smoke(root, "use_model", str(run.path), good=(0, 1)), "use_model")
+    assert set(result["failed"]) <= {"the stop"}  # how fast it stops is measured, not tested
+    assert (result["stop"]["status"], result["stop"]["left"]) == (0, [])
+    assert result["greedy"]["prompts"] == 3
+    assert result["routes"]["elsewhere"] == [404] * 4
+    assert [row["same"] for row in result["export"]["verified"]] == [True]
 
 
 def test_fifty_requests_at_once(server: Server) -> None:

@@ -22,7 +22,7 @@ from oneshot.export.merged import plain_weights
 from oneshot.export.verify import NEAR, open_tokenizer, scored
 from oneshot.model.shapes import ADAPTER_CONFIG
 from oneshot.stages.serving.target import Target
-from oneshot.types import Sampling
+from oneshot.types import Problem, Sampling
 
 if TYPE_CHECKING:
     from oneshot.model.policy import Policy
@@ -158,22 +158,32 @@ def _settings(policy: Policy, folder: Path) -> None:
 
 def ask(policy: Policy, target: Target) -> Golden:
     """The golden prompt and its answer."""
+    data, limit = target.config.data, min(target.config.rollout.max_new_tokens, GOLDEN_TOKENS)
+    return answers(policy, [target.problem()], limit=limit, suffix=data.suffix, system=data.system)[0]
+
+
+def answers(
+    policy: Policy, problems: Sequence[Problem], *, limit: int, suffix: str = "", system: str = ""
+) -> list[Golden]:
+    """What the project's own sampler says to each problem, greedily, in at most `limit` tokens."""
     from oneshot.rollout.native import NativeEngine
 
-    data, problem = target.config.data, target.problem()
-    prompt = render(policy.tokenizer, problem, suffix=data.suffix, system=data.system)
-    limit = min(target.config.rollout.max_new_tokens, GOLDEN_TOKENS)
-    (made,) = NativeEngine(policy).generate([prompt], Sampling(temperature=0.0, max_new_tokens=limit), [(0, 0)])
-    return Golden(
-        id=problem.id,
-        messages=tuple(messages(problem, suffix=data.suffix, system=data.system)),
-        prompt=prompt,
-        tokens=made.tokens,
-        gaps=scored(policy.model, prompt, made.tokens)[1],
-        texts=so_far(policy.decode, made.tokens),
-        text=made.text,
-        limit=limit,
-    )
+    prompts = [render(policy.tokenizer, problem, suffix=suffix, system=system) for problem in problems]
+    greedy = Sampling(temperature=0.0, max_new_tokens=limit)
+    made = NativeEngine(policy).generate(prompts, greedy, [(0, i) for i in range(len(prompts))])
+    return [
+        Golden(
+            id=problem.id,
+            messages=tuple(messages(problem, suffix=suffix, system=system)),
+            prompt=prompt,
+            tokens=one.tokens,
+            gaps=scored(policy.model, prompt, one.tokens)[1],
+            texts=so_far(policy.decode, one.tokens),
+            text=one.text,
+            limit=limit,
+        )
+        for problem, prompt, one in zip(problems, prompts, made, strict=True)
+    ]
 
 
 def so_far(decode: Callable[[Sequence[int]], str], tokens: Sequence[int]) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 
+from oneshot.rollout.prefixes import shared
 from tests import tiny
 from tests.parts import tiny_policy
 from tests.unit.benchmarks.scripts import result_of, smoke
@@ -37,6 +38,10 @@ def test_prompts_are_mixed_different_and_the_same_each_time(bench: ModuleType) -
     assert lengths[-1] > 8 * lengths[0]
     assert prompts == bench.requests(policy, bench.COUNT, bench.SHOTS)
     assert [len(p) for p in prompts] != lengths
+    apart = bench.requests(policy, bench.COUNT, bench.SHOTS, apart=True)
+    assert sum(map(len, apart)) == pytest.approx(sum(map(len, prompts)), rel=0.1)
+    saved, saved_apart = (sum(lengths[-1] for lengths in shared(found).values()) for found in (prompts, apart))
+    assert saved > 20 * saved_apart
     with pytest.raises(SystemExit, match="different prompts; 100000 are needed"):
         bench.requests(policy, 100_000, (0,))
 
