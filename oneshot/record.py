@@ -21,6 +21,7 @@ import platform
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +31,18 @@ from oneshot._store.environment import describe_environment, redact
 from oneshot._store.eval_folder import EvalFolder
 from oneshot._store.evaluations import Evaluations
 from oneshot._store.measurements import Measurements
+from oneshot._store.other_folders import refuse_other
 from oneshot._store.rows import groups_from_rows, last_attempts, rollout_rows
 from oneshot._store.streams import streamed
 from oneshot.errors import MachineError, UsageError
 from oneshot.registry import nearest
 from oneshot.types import Group, Problem
 
-__all__ = ["STATES", "EvalFolder", "Evaluations", "RunFolder"]
+__all__ = ["PHASES", "STATES", "EvalFolder", "Evaluations", "RunFolder"]
 
 STATES = ("running", "done", "stopped", "failed")
+PHASES = ("starting", "preflight", "evaluating", "finishing")
+"""What a running run does besides its steps; in a step its status names none of them."""
 
 
 class RunFolder(Attempts, Evaluations, Measurements):
@@ -79,11 +83,7 @@ class RunFolder(Attempts, Evaluations, Measurements):
         for path in (Path(ref), root / ref):
             if names.is_run(path):
                 return cls(path)
-        if Path(ref).exists():
-            lacks = next(name for name in ("status.json", "config.json") if not (Path(ref) / name).is_file())
-            raise UsageError(
-                f"{ref} is not a run folder: it has no {lacks}.", code="E104", tries=(f"oneshot ls --runs {root}",)
-            )
+        refuse_other(ref, root)
         hint = nearest(ref, [path.name for path in names.run_folders(root)])
         raise UsageError(
             f"there is no run {ref!r}, here or in {root}.{hint}", code="E104", tries=(f"oneshot ls --runs {root}",)
@@ -105,7 +105,7 @@ class RunFolder(Attempts, Evaluations, Measurements):
         return files.read_json(self.path / "env.json")
 
     def status(self) -> dict[str, Any]:
-        """`state` (running, done, stopped, failed), `step`, `steps`, `eta` seconds, `updated`, `pid` and `host`."""
+        """`state`, `step`, `steps`, `eta` seconds, `updated`, `pid`, `host`; `phase` where it is none of the steps."""
         return files.read_json(self.path / "status.json")
 
     def summary(self) -> dict[str, Any]:
@@ -121,14 +121,29 @@ class RunFolder(Attempts, Evaluations, Measurements):
         files.write_bytes(self.path / name, text.encode("utf-8", "replace"))
 
     def write_status(
-        self, *, state: str | None = None, step: int | None = None, steps: int | None = None, eta: float | None = None
+        self,
+        *,
+        state: str | None = None,
+        step: int | None = None,
+        steps: int | None = None,
+        eta: float | None = None,
+        phase: str = "",
     ) -> None:
-        """Update `status.json`; what is not given stays, except that an old `eta` is dropped."""
+        """Update `status.json`; what is not given stays, except that an old `eta` and an old `phase` are dropped."""
         assert state is None or state in STATES, state
-        given = {"state": state, "step": step, "steps": steps}
-        status = self.status() | {key: value for key, value in given.items() if value is not None}
+        assert not phase or phase in PHASES, phase
+        given = {"state": state, "step": step, "steps": steps, "phase": phase or None}
+        kept = {key: value for key, value in self.status().items() if key != "phase"}
+        status = kept | {key: value for key, value in given.items() if value is not None}
         here = {"pid": os.getpid(), "host": platform.node()}
         self.write_json("status.json", status | {"eta": eta, "updated": time.time(), **here})
+
+    @contextmanager
+    def doing(self, phase: str) -> Iterator[None]:
+        """Inside, `status.json` names a phase. After an error it still does, until whoever ends the run writes it."""
+        self.write_status(phase=phase)
+        yield
+        self.write_status()
 
     # What grows during the run
 

@@ -199,7 +199,7 @@ VERBS: Mapping[str, Verb] = {
             Flag("table", "Run nothing: show the table of what is there."),
             Flag("one-process", "Run all cells in this process instead of one process a cell."),
             Flag("cell", "Run one cell in this process, without a table: what a study starts for each.", "ARM@SEED"),
-            Flag("dry-run", "Print the arms, what they read and what is left to run, then stop."),
+            Flag("dry-run", "Print the arms, what they read, what is left to run and what that takes, then stop."),
         ),
         settings=("save.runs", "save.name"),
     ),

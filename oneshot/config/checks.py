@@ -107,6 +107,8 @@ NO_SIGNAL = ("unguessable", "entropy", "confidence", "rft")
 """Control arms in which no response is ever better than another of its group, or none is asked."""
 OWN_LABEL = ("wrong", "unguessable")
 """Control arms that pay a label of their own."""
+SHORT_FLAGS = {"reward.control": "--control", "data.corrupt": "--corrupt"}
+"""What a control arm's settings are called on the command line and in the documentation."""
 WITHOUT_GROUP_NORM = ("ppo", "reinforce_pp")
 """Algorithms whose advantage does not compare the responses of one group."""
 
@@ -232,4 +234,6 @@ def refuse_pure_bfloat16(config: Config) -> None:
 def _told(resolved: Resolved, key: str) -> str:
     """`optim.lr = -1.0 (flag --optim.lr)`."""
     origin = resolved.origins.get(key, DEFAULT)
+    if key in SHORT_FLAGS and origin == f"flag {flag(key)}":
+        origin = f"flag {SHORT_FLAGS[key]}"
     return f"{key} = {show(value_of(resolved.config, key))} ({origin})"

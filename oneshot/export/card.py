@@ -17,6 +17,10 @@ MARKS = {"supported": "▲", "harmed": "▼", "inconclusive": "◇"}
 MOST_EXAMPLES, MOST_TEXT = 4, 4000
 """Examples that are shown, and characters of one: a pool is named and not copied."""
 PACKAGE = "oneshot-rlvr"
+ONE_RUN = (
+    "Of one training run: whether training again, or otherwise, would do the same is not tested. That takes at least "
+    "three seeds a side."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +78,7 @@ class Card:
     recipe: Mapping[str, str] = field(default_factory=dict)
     results: Sequence[Result] = ()
     claims: Sequence[tuple[str, str, str]] = ()
-    """(claim, badge, why)."""
+    """(sentence, badge, why) of what was tested of this one run."""
     limits: Sequence[str] = ()
     stops: Sequence[str] = ()
     max_new_tokens: int = 64
@@ -140,7 +144,7 @@ def _recipe(card: Card) -> str:
 def _results(card: Card) -> str:
     if not card.results:
         return "## Results\n\nNothing held out was measured with this checkpoint: whether it learned is not known."
-    head = "| task | problems | base | trained | difference in points (95 % interval) | |"
+    head = "| task | problems | base | trained | difference in points (95 % interval) | in this run |"
     notes = ["Accuracy of the untrained and the trained model, asked alike; differences are paired by problem."]
     if sum(bool(result.badge) for result in card.results) > 1:
         notes.append("Badges are adjusted for the number of tasks (Holm); intervals are each its own.")
@@ -150,15 +154,14 @@ def _results(card: Card) -> str:
 
 def _claims(card: Card) -> str:
     rows = [f"| {cell(text)} | {MARKS.get(badge, '–')} {badge} | {cell(why)} |" for text, badge, why in card.claims]
-    return (
-        "\n".join(["### What may be claimed", "", "| claim | | how it was tested |", "| --- | --- | --- |", *rows])
-        if (rows)
-        else ""
-    )
+    if not rows:
+        return ""
+    head = ["### What this run shows", "", ONE_RUN, "", "| finding | in this run | how it was tested |"]
+    return "\n".join([*head, "| --- | --- | --- |", *rows])
 
 
 def _limits(card: Card) -> str:
-    return "\n".join(["## Limits", "", *(f"- {' '.join(text.split())}" for text in card.limits)]) if card.limits else ""
+    return "\n".join(["## Limits", "", *(f"- {cell(text)}" for text in card.limits)]) if card.limits else ""
 
 
 def _use(card: Card) -> str:

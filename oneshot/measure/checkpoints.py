@@ -43,7 +43,7 @@ def checkpoints(facts: RunFacts, words: Sequence[str], missing: list[str]) -> Ch
     curves: dict[str, list[list[float]]] = {name: [] for name in HELD_OUT}
     reflected, fewest = list[Mapping[str, Any]](), list[int]()
     for step, name in facts.readings.get(task, {}).items():
-        rows = rows_of(facts.run, task, name, missing)
+        rows = rows_of(facts.run, task, name, missing, texts=bool(words))
         if not rows:
             continue
         problems = by_problem(rows)

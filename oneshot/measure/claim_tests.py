@@ -10,7 +10,7 @@ from oneshot.measure.control_line import beside_line, control_line, eval_line
 from oneshot.measure.control_run import Held, beside, floor_of, held_out, others
 from oneshot.measure.decompose import share
 from oneshot.measure.differences import method_words
-from oneshot.measure.form_gains import form_gains
+from oneshot.measure.form_gains import asks_for_box, form_gains
 from oneshot.measure.grades import is_right
 from oneshot.measure.proportions import fisher_exact, mover, newcombe, normal_p
 from oneshot.measure.reasoning import FORCED, FORMAT, WORDS, Gain
@@ -111,17 +111,16 @@ def beyond_format(facts: RunFacts, control: RunFacts | None) -> Finding:
         return Finding(why=" ".join((why, *missing)), tries=tries)
     against = ", ".join(f"{WORDS[name]} {100 * value:.1f} %" for name, value in gain.values.items())
     untested = ", ".join(WORDS[name] for name in gain.missing)
-    how = f"The lenient grade of {facts.checkpoint} against the best of: {against}; {method_words(gain.paired.method)}."
+    grade = "The lenient grade of " if asks_for_box(facts) else ""
+    how = f"{grade}{facts.checkpoint} against the best of: {against}; {method_words(gain.paired.method)}."
     how += f" Not measured: {untested}." if untested else ""
     held = held_out(facts)
     no_room = _no_room(facts, held.of(facts.base), held.of(facts.trained))
     judged = _judged(gain.paired, " ".join((how, *missing)), no_room)
     if FORCED in gain.values or FORMAT in gain.values:
         return judged
-    lacks = (
-        f"Neither {WORDS[FORCED]} nor {WORDS[FORMAT]} (--control {FORMAT}) was measured, and reading leniently does "
-        "not repair cut answers."
-    )
+    lacks = f"Neither {WORDS[FORCED]} nor {WORDS[FORMAT]} (--control {FORMAT}) was measured"
+    lacks += ", and reading leniently does not repair cut answers." if asks_for_box(facts) else "."
     return replace(judged, p_value=None, why=f"{lacks} {judged.why}", tries=tries)
 
 
@@ -137,7 +136,8 @@ def beyond_control(facts: RunFacts, control: RunFacts | None) -> Finding:
     found = beside(facts, control)
     if found.why:
         return Finding(why=f"No control arm to compare with: {found.why}.", tries=found.tries)
-    note = f" Mind that {found.note}." if found.note else ""
+    note = " One run of each: which of the two trainings is the better one takes several seeds."
+    note += f" Mind that {found.note}." if found.note else ""
     arm = f"{facts.checkpoint} and the control arm {control.control} ({control.name})"
     return _on(facts, held_out(facts), found.rows, facts.trained, arm, note)
 

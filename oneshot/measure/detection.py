@@ -24,8 +24,8 @@ def detectable(b: int, c: int, n: int, level: float = 0.95, power: float = 0.8, 
 
     Like this one: on n problems of which as large a share flips, s = (b + c + 2)/(n + 2), as a true difference of d
     allows: d is gained net, (s + d)/2 gained and (s - d)/2 lost; above s there are only gains. Claimed: exact McNemar's
-    p at most (1 - level)/claims, in the true direction. At 95 % that takes 6 gains without a loss, so d is never below
-    7.9/n; 1 where n problems cannot give a claim. Symmetric in b and c.
+    p at most (1 - level)/claims, in the true direction. At 95 % that takes 6 gains without a loss, so of many
+    problems d is never below about 7.9/n; 1 where n problems cannot give a claim. Symmetric in b and c.
     """
     assert n > 0 and min(b, c) >= 0 and b + c <= n and claims > 0, (b, c, n, claims)
     alpha, flips = (1 - level) / claims, (b + c + 2) / (n + 2)

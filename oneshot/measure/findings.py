@@ -11,11 +11,9 @@ from typing import Any
 
 from oneshot._store.values import number as number
 from oneshot._store.values import section
-from oneshot.errors import OneshotError
-from oneshot.measure.control_line import words_of
 from oneshot.measure.dynamics import saturation
 from oneshot.measure.heartbeat import UNKNOWN, Heartbeat, Process, heartbeat
-from oneshot.measure.run_facts import WRONG_FORM, Counts, counts_of, responses_of
+from oneshot.measure.run_facts import Counts, counts_of, responses_of
 from oneshot.record import RunFolder
 from oneshot.rewards.controls import label
 
@@ -68,8 +66,6 @@ class Seen:
     events: Sequence[Mapping[str, Any]]
     evals: Sequence[tuple[str, str]]
     examples: int
-    damage: Sequence[str] = ()
-    """What could not be read, one sentence each."""
 
     @cached_property
     def heart(self) -> Heartbeat:
@@ -136,38 +132,5 @@ class Seen:
         """The events of one kind."""
         return [event for event in self.events if event.get("kind") == kind]
 
-    def again(self, *words: str) -> str:
-        """The command of the run with more words; empty where the command is not known."""
-        argv = words_of(self.env)
-        known = argv[:1] in (["train"], ["demo"]) and "--resume" not in argv
-        return shlex.join(["oneshot", *argv, *words]) if known else ""
-
 
 Rule = Callable[[Seen], Iterator[Finding]]
-
-
-def see(run: RunFolder, machine: Machine) -> Seen:
-    """Read a run folder; a damaged file is noted and counts as empty."""
-    damage: list[str] = []
-
-    def read(what: Callable[[], Any], empty: Any) -> Any:
-        try:
-            return what()
-        except OneshotError as error:
-            damage.append(error.message)
-        except WRONG_FORM as error:  # rows of another version, or of nobody's
-            damage.append(f"{what.__name__} of {run.path.name} cannot be read: {type(error).__name__}: {error}")
-        return empty
-
-    return Seen(
-        run=run,
-        machine=machine,
-        config=read(run.config, {}),
-        env=read(run.env, {}),
-        status=read(run.status, {}),
-        metrics=read(run.metrics, []),
-        events=read(run.events, []),
-        evals=read(run.evals, []),
-        examples=len(read(run.example, [])),
-        damage=damage,
-    )

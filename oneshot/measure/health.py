@@ -14,7 +14,8 @@ from oneshot.errors import OneshotError
 from oneshot.measure import health_record
 from oneshot.measure.dynamics import WINDOW as WINDOW_SOLVED
 from oneshot.measure.dynamics import why_unsaturated
-from oneshot.measure.findings import RECENT, Finding, Machine, Rule, Seen, number, see
+from oneshot.measure.findings import RECENT, Finding, Machine, Rule, Seen, number
+from oneshot.measure.health_seen import again, looked_at
 from oneshot.measure.run_facts import IMITATES, NOT_ITS_OWN, WRONG_FORM
 from oneshot.measure.statistics import wilson
 from oneshot.record import RunFolder
@@ -36,9 +37,9 @@ UNLIKELY = 0.001
 
 
 def examine(run: RunFolder, machine: Machine) -> list[Finding]:
-    """What every rule says, in the order of `RULES`. Never raises for a damaged or an incomplete folder."""
-    seen = see(run, machine)
-    return [finding for rule in RULES for finding in _said(rule, seen)]
+    """What cannot be read, then what every rule says. Never raises for a damaged or an incomplete folder."""
+    seen, damage = looked_at(run, machine)
+    return [*damage, *(finding for rule in RULES for finding in _said(rule, seen))]
 
 
 def _said(rule: Rule, seen: Seen) -> list[Finding]:
@@ -103,7 +104,7 @@ def signal(seen: Seen) -> Iterator[Finding]:
         yield Finding(rule="signal", level="info", text=text, numbers=numbers)
     else:
         text += f" before saturation ({accuracy:.0%} of the samples are right): hardly anything is learned from"
-        more = seen.again("--rollout.group-size", str(2 * size)) if size else ""
+        more = again(seen, "rollout.group_size", str(2 * size)) if size else ""
         yield Finding(rule="signal", level="warn", text=text, numbers=numbers, next=more)
 
 
@@ -119,7 +120,7 @@ def entropy(seen: Seen) -> Iterator[Finding]:
     reach = last[0] + (now - FLOOR) / -slope if slope < 0 else math.inf
     numbers = {"before": before, "now": now, "slope": slope, "floor": FLOOR}
     coefficient = number(seen.setting("algorithm.entropy")) or 0.0
-    raised = seen.again("--algorithm.entropy", f"{2 * coefficient if coefficient > 0 else 0.001:g}")
+    raised = again(seen, "algorithm.entropy", f"{2 * coefficient if coefficient > 0 else 0.001:g}")
     if seen.control in ("entropy", "confidence"):  # it is what they train
         yield Finding(rule="entropy", level="info", text=over, numbers=numbers)
         return
@@ -133,7 +134,7 @@ def entropy(seen: Seen) -> Iterator[Finding]:
         yield Finding(rule="entropy", level=level, text=text, numbers=numbers, next=raised)
     elif now > max(2 * start, start + 1):
         text = f"entropy {start:.2g} -> {now:.2g} nats a token since the start: responses dissolve into noise"
-        lower = seen.again("--algorithm.entropy", f"{coefficient / 2:g}")
+        lower = again(seen, "algorithm.entropy", f"{coefficient / 2:g}")
         yield Finding(rule="entropy", level=level, text=text, numbers=numbers | {"start": start}, next=lower)
     else:
         yield Finding(rule="entropy", level="ok", text=over, numbers=numbers)
@@ -159,7 +160,7 @@ def cut(seen: Seen) -> Iterator[Finding]:
     numbers = {"cut": share, "limit": limit, "mean_length": length}
     told = "" if length is None else f" (limit {limit}, mean {length:.0f} tokens)"
     text = f"{share:.0%} of the responses of the last steps are cut{told}"
-    longer = seen.again("--rollout.max-new-tokens", str(2 * limit)) if limit and share > CUT else ""
+    longer = again(seen, "rollout.max_new_tokens", str(2 * limit)) if limit and share > CUT else ""
     hopeless = share > MOST_CUT and seen.done >= RECENT
     level = "bad" if hopeless else "warn" if share > CUT else "ok"
     yield Finding(rule="cut", level=level, text=text, numbers=numbers, next=longer)
@@ -184,7 +185,7 @@ def mismatch(seen: Seen) -> Iterator[Finding]:
     told = [event["gap"] for event in seen.of_kind("preflight") if isinstance(event.get("gap"), dict)]
     limit = (number(told[-1].get("limit")) if told else None) or GAP
     text = f"sampler/learner log-prob gap {gap:.2g} (limit {limit:g})"
-    capped = seen.again("--algorithm.importance-cap", "2") if gap > limit else ""
+    capped = again(seen, "algorithm.importance_cap", "2") if gap > limit else ""
     level = "warn" if gap > limit else "ok"
     yield Finding(rule="mismatch", level=level, text=text, numbers={"gap": gap, "limit": limit}, next=capped)
 
@@ -199,7 +200,7 @@ def finite(seen: Seen) -> Iterator[Finding]:
     text = f"{sum(flags)} of {len(flags)} updates were dropped: their loss or gradient was not finite"
     text = text if any(flags) else "the loss and the gradient of every step were finite"
     rate = number(seen.setting("optim.lr"))
-    smaller = seen.again("--optim.lr", f"{rate / 2:g}") if rate and any(flags) else ""
+    smaller = again(seen, "optim.lr", f"{rate / 2:g}") if rate and any(flags) else ""
     level = "bad" if streak >= 3 else "warn" if any(flags) else "ok"
     yield Finding(rule="finite", level=level, text=text, numbers=numbers, next=smaller)
 
@@ -220,7 +221,6 @@ def saturation(seen: Seen) -> Iterator[Finding]:
 
 
 RULES: Sequence[Rule] = (
-    health_record.damage,
     health_record.state,
     health_record.control,
     success,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
@@ -22,12 +24,6 @@ MOST_DOUBTFUL = 0.5
 """With a larger share of such verdicts in the last steps the reward is noise."""
 SIBLINGS = 200
 """So many other runs are looked at for a control arm."""
-
-
-def damage(seen: Seen) -> Iterator[Finding]:
-    """Files of the folder that cannot be read."""
-    for sentence in seen.damage:
-        yield Finding(rule="damage", level="bad", text=sentence.rstrip("."))
 
 
 def state(seen: Seen) -> Iterator[Finding]:
@@ -202,6 +198,16 @@ def _control_arms(seen: Seen) -> list[tuple[Path, str]]:
     return found
 
 
+def _size(folder: Path) -> int:
+    """Bytes of the files below a folder; one that is saved anew in this moment counts as nothing."""
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):
+                total += os.lstat(os.path.join(parent, name)).st_size
+    return total
+
+
 def disk(seen: Seen) -> Iterator[Finding]:
     """Room for the next save of a run that goes on: a checkpoint, and a state beside the one it replaces."""
     free, run = seen.machine.free, seen.run
@@ -209,7 +215,7 @@ def disk(seen: Seen) -> Iterator[Finding]:
         return
     steps = run.checkpoints()
     folders = ([run.checkpoint_dir(steps[-1])] if steps else []) + [run.last_state_dir]
-    need = sum(path.stat().st_size for folder in folders for path in folder.rglob("*") if path.is_file())
+    need = sum(map(_size, folders))
     text = f"{free / 2**30:.1f} GiB free on its disk" + (f"; the next save takes {need / 2**30:.1f}" if need else "")
     level = "warn" if free < need else "ok"
     line = f"df -h {seen.name}" if level == "warn" else ""

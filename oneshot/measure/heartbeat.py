@@ -8,11 +8,14 @@ from statistics import median
 from typing import Any
 
 from oneshot._store.values import number
+from oneshot.record import PHASES
 
 SURE, UNSURE, SILENT = 10.0, 60.0, 300.0
 """Seconds without a sign, at least, until a missing process counts as gone (its machine known, unknown), and until a
 living one is called silent."""
 ENDED = ("done", "stopped", "failed")
+DOING = {"preflight": "in the preflight"}
+"""Phases in a sentence, where that is not the word itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +41,8 @@ class Heartbeat:
     age: float | None
     """Seconds since the last sign of life; None where nothing has a time."""
     pid: int | None
+    phase: str = ""
+    """What a running run does besides its steps (`record.PHASES`); empty for a step, and where nothing says it."""
 
     @property
     def over(self) -> bool:
@@ -51,10 +56,11 @@ class Heartbeat:
             return f"the process is gone: status.json says running, process {self.pid} does not exist" + (
                 f", and the last sign of life is {age} old" if age else ""
             )
+        doing = f", {DOING.get(self.phase, self.phase)}" if self.phase else ""
         if self.state == "silent":
-            return f"no sign of life for {age}, though process {self.pid or 'unknown'} may still be working"
+            return f"no sign of life for {age}{doing}, though process {self.pid or 'unknown'} may still be working"
         if self.state == "running":
-            return f"running, last sign of life {age or 'unknown'}{' ago' if age else ''}"
+            return f"running{doing}, last sign of life {age or 'unknown'}{' ago' if age else ''}"
         return self.state if self.state != "unknown" else "status.json does not say whether it runs"
 
 
@@ -80,18 +86,31 @@ def heartbeat(
     times += [_number(rows[-1].get("time")) for rows in (metrics, events) if rows]
     last = max(times)
     age = max(0.0, now - last) if last else None
+    if process.here and last - now > SURE:  # this machine's clock was put back, so it says nothing of the time between
+        age = None
     pid = status.get("pid")
-    told = str(status.get("state") or "unknown")
+    told, phase = str(status.get("state") or "unknown"), ""
     if told == "running":
-        told = _of_running(age, process, step_seconds(metrics))
-    return Heartbeat(state=told, age=age, pid=pid if isinstance(pid, int) else None)
+        phase = _phase(status, metrics)
+        told = _of_running(age, process, step_seconds(metrics), phase)
+    return Heartbeat(state=told, age=age, pid=pid if isinstance(pid, int) else None, phase=phase)
 
 
-def _of_running(age: float | None, process: Process, step: float) -> str:
-    """A step may take minutes, an evaluation longer: silence alone never means that the process is gone."""
+def _phase(status: Mapping[str, Any], metrics: Sequence[Mapping[str, Any]]) -> str:
+    """What the status names; before the first step is done it is starting, whatever an older version wrote."""
+    told = status.get("phase")
+    return str(told) if told in PHASES else "" if metrics else PHASES[0]
+
+
+def _of_running(age: float | None, process: Process, step: float, phase: str) -> str:
+    """A step may take minutes, an evaluation longer: silence alone never means that the process is gone.
+
+    In a phase nothing may be written for as long as it takes, so a process that exists is not called silent there.
+    """
     if process.alive is False and (age is None or age > (SURE if process.here else max(UNSURE, 3 * step))):
         return "gone"
-    return "silent" if age is not None and age > max(SILENT, 10 * step) else "running"
+    quiet = age is not None and age > max(SILENT, 10 * step)
+    return "silent" if quiet and not (phase and process.alive) else "running"
 
 
 def step_seconds(metrics: Sequence[Mapping[str, Any]]) -> float:

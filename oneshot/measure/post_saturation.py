@@ -60,12 +60,14 @@ class PostSaturation:
     """How it was tested, or why not."""
     changes: Mapping[str, float] = field(default_factory=dict)
     """Problem -> its change from the first third to the last."""
+    clusters: Mapping[str, Hashable] = field(default_factory=dict)
+    """Problem -> what it shares with its copies; empty where none is a copy."""
     effects: tuple[float, ...] = ()
     """The gain of each run, where there are several."""
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON form: every field but `changes`, which are one number a problem."""
-        own = {name: value for name, value in self.__dict__.items() if name != "changes"}
+        """JSON form: every field but `changes` and `clusters`, which are one entry a problem."""
+        own = {name: value for name, value in self.__dict__.items() if name not in ("changes", "clusters")}
         return own | {"first": list(self.first), "last": list(self.last), "effects": list(self.effects)}
 
 
@@ -113,9 +115,9 @@ def post_saturation(
         why = "The evaluations after saturation hold different problems, or none."
         return PostSaturation(saturated=saturated, evaluations=count, why=why)
     moved = changes(list(later.values()))
-    groups = [clusters[problem] for problem in moved] if clusters else None
-    copies = groups is not None and len(set(groups)) < len(groups)
-    found = paired_scores(list(moved.values()), samples, clusters=groups if copies else None)
+    groups = {problem: clusters[problem] for problem in moved} if clusters else {}
+    copied = groups if len(set(groups.values())) < len(groups) else {}
+    found = paired_scores(list(moved.values()), samples, clusters=list(copied.values()) or None)
     word = claimed(badge(found.low, found.high), found.p_value)
     third = count // 3
     return PostSaturation(
@@ -133,6 +135,7 @@ def post_saturation(
         why=f"The mean of the last {third} of {count} evaluations less that of the first {third}, problem by problem, "
         f"in one run.{_null(word, found.high, found.detectable)}",
         changes=moved,
+        clusters=copied,
     )
 
 
@@ -140,8 +143,9 @@ def over_runs(runs: Sequence[PostSaturation]) -> PostSaturation:
     """The gain that training with new seeds would make, from runs that differ in their seed alone.
 
     The mean of the runs' gains with Student's t, S - 1 degrees of freedom, never narrower than the interval of these
-    runs by problem (`differences.over_seeds`); a badge takes `LEAST_SEEDS` runs. Runs without a tested gain are left
-    out and said: what is found then speaks of runs that saturate.
+    runs by problem (`differences.over_seeds`), in which copies of a problem are one, as in each run's own; a badge
+    takes `LEAST_SEEDS` runs. Runs without a tested gain are left out and said: what is found then speaks of runs that
+    saturate.
     """
     tested = [run for run in runs if run.estimate is not None]
     left = len(runs) - len(tested)
@@ -154,7 +158,8 @@ def over_runs(runs: Sequence[PostSaturation]) -> PostSaturation:
         )
     effects = [run.estimate for run in tested if run.estimate is not None]
     by_problem = [math.fsum(run.changes[key] for run in tested) / len(tested) for key in tested[0].changes]
-    here = paired_scores(by_problem, 1)
+    copied = tested[0].clusters
+    here = paired_scores(by_problem, 1, clusters=[copied[key] for key in tested[0].changes] if copied else None)
     new = over_seeds(effects, low=here.low, high=here.high, p_value=here.p_value)
     word = claimed(new.badge, new.p_value)
     few = "" if len(tested) >= LEAST_SEEDS else f" A badge takes {LEAST_SEEDS} runs."

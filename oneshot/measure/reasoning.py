@@ -9,6 +9,9 @@ was none. Baselines with another prompt or other weights are graded leniently, l
 baseline is the one with the largest mean on these very problems. In `gain_reasoning` that choice favours the baseline,
 so this gain is conservative; in `gain_format` the chosen one is the gain itself, which therefore errs upwards.
 
+Where the reward asks for no box (`number`, a function of your own) there is no box to split off: then strict and
+lenient are both the evaluation's own grade (`own`), and the form is what a forced box or training on form alone gives.
+
 A remainder is a gain that these baselines do not explain. It is no proof of reasoning: see `docs/compare.md`.
 """
 
@@ -28,12 +31,15 @@ from oneshot.types import EvalRow
 Rows = Sequence[EvalRow]
 
 LENIENT, FORCED, PROMPT, ICL, FORMAT = "lenient", "forced", "prompt", "icl", "format"
+OWN = "own"
+"""In place of `LENIENT` where the reward asks for no box."""
 OF_FORMAT = (LENIENT, FORCED, FORMAT)
 """Baselines that `gain_format` needs."""
 OF_REASONING = (LENIENT, FORCED, PROMPT, ICL, FORMAT)
 """Baselines that `gain_reasoning` needs."""
 WORDS: Mapping[str, str] = {
     LENIENT: "the lenient grade of base",
+    OWN: "base as it stands",
     FORCED: "a forced box",
     PROMPT: "the best prompt of the list",
     ICL: "the example in the prompt",
@@ -52,7 +58,7 @@ class Gain:
     paired: Paired
     """What is compared: `base` is the baseline chosen, `trained` the other side."""
     against: str
-    """Of the baselines the one with the largest mean; `strict` for the total."""
+    """Of the baselines the one with the largest mean; `strict` for the total (`own` where no box is asked for)."""
     values: Mapping[str, float]
     """The mean of every baseline that was tested."""
     missing: tuple[str, ...] = ()
@@ -99,8 +105,11 @@ def gains_of(
     runs: Sequence[tuple[Rows, Rows]] = (),
     doubt: str = "",
     room: bool = True,
+    boxed: bool = True,
 ) -> dict[str, Gain]:
     """The gains that the recorded grades allow, by name; without strict and lenient grades there is none.
+
+    Where no box is asked for, and neither a forced box nor training on form was measured, there is no `gain_format`.
 
     Args:
         base: the untrained model; its grades are in `meta` (`boxed`, `lenient`, and `forced` where it was asked for).
@@ -110,31 +119,35 @@ def gains_of(
         runs: base and trained of each run, where there are several.
         doubt: why these are no training seeds; nothing is then claimed of the trained model.
         room: whether the base can be told from chance.
+        boxed: whether the reward's form is a box; else the evaluation's own grade is both the strict and the lenient.
 
     Raises:
         UsageError: E103 where two evaluations hold different problems.
     """
     assert len(runs) != 1, "one run is base and trained themselves"
-    if not all(grades.recorded(rows, key) for rows in (base, trained) for key in ("boxed", "lenient")):
+    if boxed and not all(grades.recorded(rows, key) for rows in (base, trained) for key in ("boxed", "lenient")):
         return {}
-    arms = {LENIENT: grades.graded_as(base, grades.lenient)}
+    strict, lenient = (grades.strict_box, grades.lenient) if boxed else (grades.is_right, grades.is_right)
+    first = LENIENT if boxed else OWN
+    arms = {first: grades.graded_as(base, lenient)}
     if grades.recorded(base, FORCED):
         arms[FORCED] = grades.graded_as(base, grades.forced)
     for name, rows in (others or {}).items():
         assert name in OF_REASONING, name
-        if grades.recorded(rows, "lenient"):
-            arms[name] = grades.graded_as(rows, grades.lenient)
-    leniently = [grades.graded_as(rows, grades.lenient) for _, rows in runs]
+        if not boxed or grades.recorded(rows, "lenient"):
+            arms[name] = grades.graded_as(rows, lenient)
+    leniently = [grades.graded_as(rows, lenient) for _, rows in runs]
     total = Gain(
         name="gain_total",
-        paired=paired(base, trained, right=grades.strict_box, samples=samples),
-        against="strict",
-        values={"strict": _mean(grades.graded_as(base, grades.strict_box))},
-        effects=tuple(paired(*pair, right=grades.strict_box).estimate for pair in runs),
+        paired=paired(base, trained, right=strict, samples=samples),
+        against="strict" if boxed else OWN,
+        values={"strict" if boxed else OWN: _mean(grades.graded_as(base, strict))},
+        effects=tuple(paired(*pair, right=strict).estimate for pair in runs),
     )
-    form = _gain_format(grades.graded_as(base, grades.strict_box), _some(arms, OF_FORMAT), samples)
-    beyond = _gain_reasoning(grades.graded_as(trained, grades.lenient), _some(arms, OF_REASONING), samples, leniently)
-    found = [_seeded(total, doubt), form, _seeded(beyond, doubt)]
+    of_format, of_reasoning = ((first, *several[1:]) for several in (OF_FORMAT, OF_REASONING))
+    form = _gain_format(grades.graded_as(base, strict), arms, of_format, samples)
+    beyond = _gain_reasoning(grades.graded_as(trained, lenient), arms, of_reasoning, samples, leniently)
+    found = [_seeded(total, doubt), *([] if set(form.values) == {OWN} else [form]), _seeded(beyond, doubt)]
     return {gain.name: replace(gain, room=room) for gain in found}
 
 
@@ -148,31 +161,29 @@ def adjusted(gains: Sequence[Gain]) -> list[Gain]:
     return [gain if gain.missing else replace(gain, holm=next(p_values)) for gain in gains]
 
 
-def _some(arms: Mapping[str, Rows], wanted: Sequence[str]) -> dict[str, Rows]:
-    return {name: arms[name] for name in wanted if name in arms}
-
-
-def _gain_format(strict: Rows, arms: Mapping[str, Rows], samples: int) -> Gain:
-    values = {name: _mean(rows) for name, rows in arms.items()}
+def _gain_format(strict: Rows, arms: Mapping[str, Rows], wanted: Sequence[str], samples: int) -> Gain:
+    values = {name: _mean(arms[name]) for name in wanted if name in arms}
     best = max(values, key=lambda name: values[name])
     return Gain(
         name="gain_format",
         paired=paired(strict, arms[best], samples=samples),
         against=best,
         values=values,
-        missing=tuple(name for name in OF_FORMAT if name not in arms),
+        missing=tuple(name for name in wanted if name not in arms),
     )
 
 
-def _gain_reasoning(trained: Rows, arms: Mapping[str, Rows], samples: int, runs: Sequence[Rows]) -> Gain:
-    values = {name: _mean(rows) for name, rows in arms.items()}
+def _gain_reasoning(
+    trained: Rows, arms: Mapping[str, Rows], wanted: Sequence[str], samples: int, runs: Sequence[Rows]
+) -> Gain:
+    values = {name: _mean(arms[name]) for name in wanted if name in arms}
     best = max(values, key=lambda name: values[name])
     return Gain(
         name="gain_reasoning",
         paired=paired(arms[best], trained, samples=samples),
         against=best,
         values=values,
-        missing=tuple(name for name in OF_REASONING if name not in arms),
+        missing=tuple(name for name in wanted if name not in arms),
         effects=tuple(paired(arms[best], rows).estimate for rows in runs),
     )
 

@@ -6,12 +6,14 @@ A run that died at step 0, one without evaluations and one of an earlier version
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from oneshot._store import files
-from oneshot._store.rows import metric_rows
+from oneshot._store.rows import eval_rows, metric_rows
+from oneshot._store.streams import streamed
 from oneshot._store.values import number, section
 from oneshot.errors import OneshotError
 from oneshot.history import History
@@ -212,9 +214,20 @@ def read(run: RunFolder, task: str = "") -> RunFacts:
     )
 
 
-def rows_of(run: RunFolder, task: str, checkpoint: str, missing: list[str]) -> Rows:
-    """The graded responses of an evaluation; none, and a sentence, where they cannot be read."""
-    return attempt(f"the evaluation {task} of {checkpoint}", lambda: run.read_eval(task, checkpoint)[1], [], missing)
+def rows_of(run: RunFolder, task: str, checkpoint: str, missing: list[str], *, texts: bool = False) -> Rows:
+    """The graded responses of an evaluation, without `texts` their grades alone; none, and a sentence, where absent."""
+    path = run.eval_dir(task, checkpoint) / "samples.jsonl.gz"
+    read = (lambda: run.read_eval(task, checkpoint)[1]) if texts else (lambda: eval_rows(_graded(path)))
+    return attempt(f"the evaluation {task} of {checkpoint}", read, [], missing)
+
+
+def _graded(path: Path) -> Iterator[dict[str, Any]]:
+    """The rows of a file, of 10^5 responses maybe, without what the model wrote; equal questions are kept once."""
+    same: dict[str, str] = {}
+    for row in streamed(path):
+        meta = {key: value for key, value in row["meta"].items() if key != "forced_text"} if row.get("meta") else {}
+        prompt = same.setdefault(row["prompt"], row["prompt"])
+        yield row | {"response": "", "prompt": prompt, "meta": meta}
 
 
 def _metrics(run: RunFolder) -> list[dict[str, Any]]:

@@ -63,10 +63,10 @@ def costs(facts: Facts) -> list[tuple[str, str]]:
     return rows
 
 
-def events(facts: Facts) -> tuple[list[tuple[str, str, str, str]], int]:
-    """((time since the start, step, kind, details) of the last events, how many earlier ones are left out)."""
+def events(facts: Facts, most: int) -> tuple[list[tuple[str, str, str, str]], int]:
+    """((time since the start, step, kind, details) of the last `most` events, how many earlier ones are left out)."""
     start = facts.env.get("created")
-    shown = facts.events[-MOST_EVENTS:]
+    shown = facts.events[-most:]
     rows = []
     for event in shown:
         when, step = event.get("time"), event.get("step")

@@ -32,11 +32,13 @@ class Shown:
 
     @property
     def numbers(self) -> str:
-        """`+35.0 points (95 %: +22.9 to +46.0), n 120`; empty where nothing was estimated."""
+        """`+35.0 points (95 %: +22.9 to +46.0), n 120 problems`; empty where nothing was estimated."""
         claim = self.claim
         if claim.estimate is None or claim.low is None or claim.high is None:
             return ""
-        return f"{points(claim.estimate)} points (95 %: {points(claim.low)} to {points(claim.high)}), n {claim.n:,}"
+        what = "samples" if claim.name == "learned" else "problems"
+        interval = f"95 %: {points(claim.low)} to {points(claim.high)}"
+        return f"{points(claim.estimate)} points ({interval}), n {claim.n:,} {what}"
 
 
 @dataclass(frozen=True, kw_only=True)

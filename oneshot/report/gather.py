@@ -51,6 +51,8 @@ class Facts:
     rollouts: Mapping[int, tuple[Sequence[Mapping[str, Any]], int]] = field(default_factory=dict)
     """Step -> some of its training responses, and how many it has."""
     selection: Sequence[Mapping[str, Any]] = ()
+    visits: Sequence[tuple[int, int, int]] = ()
+    """(step, right, samples) of the example that is shown, where the run has others too."""
     saved: Sequence[int] = ()
     """Steps after which a checkpoint was written."""
     measured: Mapping[str, Any] = field(default_factory=dict)
@@ -131,6 +133,7 @@ def recorded(run: RunFolder, beside: HeldOut | None = None) -> Facts:
         held=held_out(reading, kind, config, summary, beside),
         rollouts=_rollouts(reading),
         selection=reading.rows("selection.jsonl"),
+        visits=reading.visits(str(example.get("id"))) if len(examples) > 1 else (),
         saved=_saved(run, events),
     )
     notes = [*reading.notes]

@@ -1,9 +1,12 @@
-"""What a result does not show, written from what was recorded. Each rule gives a sentence or none."""
+"""What a result does not show, written from what was recorded: the one list of the page and of the model card.
+
+Each rule gives sentences or none. The summary of a run says some of the same; where a rule speaks, it stands for that.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from oneshot._store.values import is_number
@@ -13,24 +16,48 @@ from oneshot.report.sections import categories, table, tasks
 from oneshot.report.text import points
 
 SMALL_N = 30
+ASKED = {
+    "dtype": "number format", "prompt": "prompt", "max_new_tokens": "response limit", "grader": "grader",
+    "grader_version": "version of the grader", "temperature": "temperature", "samples": "number of responses a problem",
+}  # fmt: skip
+TOLD = ("dtype", "max_new_tokens", "grader", "temperature", "samples")
+"""Of these the value is said."""
 
 
-def limits(facts: Facts) -> list[str]:
-    """The summary's own sentences first, then those that follow from the numbers, then what could not be read."""
-    said = facts.summary.get("limits")
-    out = [str(sentence) for sentence in said] if isinstance(said, list | tuple) else []
-    for rule in (_one_seed, _control, _sizes, _chosen, _measured_alike, _asked_otherwise, _family, _training, _state):
-        out += rule(facts)
-    missing = facts.measured.get("missing")
-    out += [str(sentence) for sentence in missing] if isinstance(missing, list | tuple) else []
-    return list(dict.fromkeys([*out, *facts.notes]))
+def limits(facts: Facts, checkpoint: str = "") -> list[str]:
+    """The summary's own sentences first, then those that follow from the numbers, then what could not be read.
+
+    Args:
+        facts: the run.
+        checkpoint: of whose model it is said; another one than the page compares has what holds of any of the run's.
+    """
+    held = facts.held.checkpoint
+    other = bool(held) and checkpoint not in ("", held)
+    said = [] if other else _sentences(facts.summary.get("limits"))
+    out: list[str] = []
+    for rule, same in {**OF_RUN, **({} if other else OF_COMPARISON)}.items():
+        told = list(rule(facts))
+        said = [sentence for sentence in said if not (told and same and sentence.startswith(same))]
+        out += told
+    if other:
+        out.append(f"The report of the run compares {held} with base; what it says of that one holds of no other.")
+    return list(dict.fromkeys([*said, *out, *_sentences(facts.measured.get("missing")), *facts.notes]))
+
+
+def _sentences(found: object) -> list[str]:
+    return [str(sentence) for sentence in found] if isinstance(found, list | tuple) else []
 
 
 def _one_seed(facts: Facts) -> Iterator[str]:
     yield (
         "One training run: every interval and badge speaks about this run on other problems of the same kind. Another "
-        "seed can come out differently, and nothing here compares training methods."
+        "seed can come out differently, and nothing here compares training methods: that takes at least 3 seeds."
     )
+
+
+def _example(facts: Facts) -> Iterator[str]:
+    if part(facts.config, "data").get("source") == "pi1":
+        yield "The example is the built-in restatement of the paper’s example, not its text."
 
 
 def _control(facts: Facts) -> Iterator[str]:
@@ -57,35 +84,43 @@ def _sizes(facts: Facts) -> Iterator[str]:
         return
     rows = [row for _, group in (*headline, *kinds, *others) for row in group]
     first = rows[0]
-    yield f"The headline rests on {first.n} problems: one problem is {_of_one(first.n)} points."
+    yield (
+        f"The main comparison rests on {first.n} problems: one problem is {_of_one(first.n)} points. Nothing here is a "
+        "claim about reasoning."
+    )
     for row in (row for _, group in others for row in group):
         yield f"{row.label} rests on {row.n} problems: one problem is {_of_one(row.n)} points."
     small = [row for row in rows if row.n < SMALL_N]
     if small:
         least = min(row.n for row in small)
+        have = "comparison has" if len(small) == 1 else "comparisons have"
         yield (
-            f"{len(small)} rows of the tables have fewer than {SMALL_N} problems (down to {least}, where one is "
-            f"{_of_one(least)} points); read their intervals, not their estimates."
+            f"{len(small)} {have} fewer than {SMALL_N} problems (down to {least}, where one is {_of_one(least)} "
+            "points); read their intervals, not their estimates."
         )
     for row in headline[0][1]:
         if row.badge == "inconclusive" and row.detectable:
             change = f"a true change below {100 * row.detectable:.1f} points would mostly go unseen"
             yield f"{row.label}: {change} (80 % power)."
-    yield f"The tables hold {len(rows)} intervals and none of them is corrected for their number; the badges are."
+    if len(rows) > 1:
+        yield f"The report has {len(rows)} comparisons; no interval is corrected for their number, the badges are."
 
 
 def _chosen(facts: Facts) -> Iterator[str]:
+    """Which checkpoint is compared, whether its problems were looked at before, and which one was best elsewhere."""
     held = facts.held
-    if held.readings.get(held.task, 0) > 2:
-        yield (
-            f"{held.task} was read at {held.readings[held.task]} points of the run, so it is no untouched test set; "
-            "the checkpoint compared is the last one, whichever was best."
-        )
-    elif held.task and not held.task.endswith("test"):
-        yield f"{held.task} may have been read during the run: nothing here says that it is an untouched test set."
-    best = facts.summary.get("best_on_dev")
+    best, dev = facts.summary.get("best_on_dev"), ""
     if isinstance(best, Mapping) and is_number(best.get("step")):
-        yield f"The checkpoint that was best on the dev set is that of step {best['step']}; dev problems chose it."
+        dev = f" On the dev set the best one is that of step {best['step']}; dev problems chose it."
+    if held.checkpoint:
+        if held.readings.get(held.task, 0) > 2:
+            read = f"was read at {held.readings[held.task]} points of the run, so it is no untouched test set"
+        elif held.task.endswith("test"):
+            read = "was read with base and with this checkpoint alone, so it chose nothing"
+        else:
+            read = "may have been looked at before: nothing here says that it is an untouched test set"
+        last = f"The model compared is {held.checkpoint}, the last that was read, whichever was best"
+        yield f"{last}. {held.task} {read}.{dev}"
     for task in held.tasks:
         found = task.best_on_test
         if is_number(found.get("corrected")) and is_number(found.get("uncorrected")):
@@ -102,14 +137,16 @@ def _measured_alike(facts: Facts) -> Iterator[str]:
     before, after = (_protocol(facts, name) for name in ("base", held.checkpoint))
     if not before or not after:
         return
-    for key, words in (("dtype", "number format"), ("prompts", "prompts"), ("max_new_tokens", "response limit"),
-                       ("grader", "grader"), ("grader_version", "version of the grader"),
-                       ("temperature", "temperature")):  # fmt: skip
+    alike = []
+    for key, words in ASKED.items():
         if key in before and key in after and before[key] != after[key]:
-            both = f"({before[key]} and {after[key]})"
+            both = f"({_quoted(before[key])} and {_quoted(after[key])})" if key == "prompt" else \
+                f"({str(before[key])[:80]} and {str(after[key])[:80]})"  # fmt: skip
             yield f"Base and trained model differ in the {words} {both}, so not alone in training."
-    if before.get("dtype") and before.get("dtype") == after.get("dtype"):
-        yield f"Both models were measured with weights in {before['dtype']}."
+        elif key in before and key in after:
+            alike.append(f"{words} ({str(before[key])[:80]})" if key in TOLD else words)
+    if alike:
+        yield f"Base and trained model were measured with the same {', '.join(alike)}."
 
 
 def _protocol(facts: Facts, checkpoint: str) -> Mapping[str, Any]:
@@ -160,7 +197,7 @@ def _training(facts: Facts) -> Iterator[str]:
 
 def _state(facts: Facts) -> Iterator[str]:
     if facts.state and facts.state != "done":
-        yield f"The run’s state is “{facts.state}”: the page shows what was recorded so far."
+        yield f"The run’s state is “{facts.state}”: everything here is of what was recorded so far."
     if not facts.metrics:
         yield "No training step was recorded."
 
@@ -168,3 +205,22 @@ def _state(facts: Facts) -> Iterator[str]:
 def _of_one(n: int) -> str:
     """Points of one problem among `n`: two digits, and 100 as such."""
     return f"{100 / n:.2g}" if n > 1 else "100"
+
+
+Rule = Callable[[Facts], Iterator[str]]
+OF_RUN: Mapping[Rule, str] = {
+    _one_seed: "One run: ",
+    _example: "",
+    _control: "A control arm: ",
+    _family: "",
+    _training: "",
+    _state: "",
+}
+"""What holds of every checkpoint of the run -> the beginning of what its summary says of the same."""
+OF_COMPARISON: Mapping[Rule, str] = {
+    _sizes: "One problem of the ",
+    _chosen: "The model measured is ",
+    _measured_alike: "Base and trained read these problems ",
+    _asked_otherwise: "",
+}
+"""What holds of the checkpoint that is compared."""

@@ -21,10 +21,8 @@ import jinja2
 from markupsafe import Markup
 
 import oneshot
-from oneshot._store.values import is_number
-from oneshot.measure.statistics import wilson
 from oneshot.record import RunFolder
-from oneshot.report import about, answer, limits, marks, multiples, reach, samples, sections, sources, text
+from oneshot.report import about, answer, example, limits, marks, multiples, reach, samples, sections, sources, text
 from oneshot.report.figures import Figure, training
 from oneshot.report.gather import Facts, gather, part
 
@@ -43,8 +41,9 @@ def write(run: RunFolder, *, control: RunFolder | None = None) -> Path:
 def build(run: RunFolder, *, control: RunFolder | None = None, live: bool = False) -> str:
     """The whole page as HTML, at most 2 MB, from what the run folder holds; sections without data say so.
 
-    A page that would be larger shows fewer and shorter responses. `control` is the run of a control arm, whose gains
-    stand beside this run's; `live` makes a browser read the page again every few seconds, and changes nothing else.
+    A page that would be larger shows fewer and shorter responses, and fewer events. `control` is the run of a control
+    arm, whose gains stand beside this run's; `live` makes a browser read the page again every few seconds, and changes
+    nothing else.
     """
     return fitted(gather(run, control), live=live)
 
@@ -52,19 +51,21 @@ def build(run: RunFolder, *, control: RunFolder | None = None, live: bool = Fals
 def fitted(facts: Facts, *, live: bool = False) -> str:
     """`build` of a folder that was read."""
     page = render(facts, live=live)
-    for pairs, limit in ((24, 1500), (12, 600), (4, 200)):
+    for pairs, limit, events in ((24, 1500, 200), (12, 600, 60), (4, 200, 20)):
         if len(page.encode("utf-8", "replace")) <= MOST_BYTES:
             break
-        page = render(facts, pairs=pairs, limit=limit, live=live)
+        page = render(facts, pairs=pairs, limit=limit, events=events, live=live)
     return page
 
 
-def render(facts: Facts, *, pairs: int = 24, limit: int = 3000, live: bool = False) -> str:
-    """The page with at most `pairs` held-out problems and `limit` characters of each response."""
+def render(
+    facts: Facts, *, pairs: int = 24, limit: int = 3000, events: int = about.MOST_EVENTS, live: bool = False
+) -> str:
+    """The page with at most `pairs` held-out problems, `limit` characters of each response and the last `events`."""
     css = static("page.css")
     digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-    context = answer.view(facts) | _results(facts) | _responses(facts, pairs) | _about(facts)
+    context = answer.view(facts) | _results(facts) | _responses(facts, pairs) | _about(facts, events)
     template = _environment().get_template("page.html")
     return template.render(
         facts=facts, css=Markup(css), policy=policy, limit=limit, version=oneshot.__version__,
@@ -84,6 +85,7 @@ def drawn(facts: Facts) -> list[Figure]:
         reach.transfer_map(facts),
         reach.pass_at_k(facts),
         reach.selection(facts),
+        example.history(facts),
     ]
     return [figure for figure in single if figure is not None]
 
@@ -93,7 +95,7 @@ def _results(facts: Facts) -> dict[str, Any]:
     groups, kinds, others = sections.table(facts), sections.categories(facts), sections.tasks(facts)
     rows = [row for _, each in (*groups, *kinds, *others) for row in each]
     return {
-        "example": _example(facts),
+        "example": example.view(facts),
         "figures": found,
         "small": [figure for key, figure in found.items() if key.startswith("small-")],
         "not_recorded": multiples.not_recorded(facts),
@@ -106,6 +108,8 @@ def _results(facts: Facts) -> dict[str, Any]:
         "counting": sources.counting(facts),
         "sampled": sources.sampled(facts),
         "form": sources.form(facts),
+        "form_note": str(part(facts.measured, "format").get("note") or ""),
+        "form_n": part(facts.measured, "format").get("n"),
         "decompositions": sources.decompositions(facts),
         "operations": sources.operations(facts),
         "transitions": sources.transitions(facts),
@@ -113,23 +117,6 @@ def _results(facts: Facts) -> dict[str, Any]:
         "reflection": sources.reflection(facts),
         "labels": part(facts.measured, "labels"),
         "map_told": facts.measured.get("transfer_map") or {},
-    }
-
-
-def _example(facts: Facts) -> dict[str, Any]:
-    """Texts of the training example, how often the untrained model solved it, and its place in the pool."""
-    found = facts.example
-    rate, drawn = (found.get(key) for key in ("base_rate", "base_rate_samples"))
-    if is_number(rate) and is_number(drawn) and drawn > 0:  # as example.jsonl has it
-        interval = wilson(round(rate * drawn), int(drawn))
-        rate = {"value": rate, "ci_low": interval.low, "ci_high": interval.high, "n": int(drawn)}
-    return {
-        "prompt": str(found.get("prompt") or ""),
-        "answer": str(found.get("answer") or ""),
-        "kind": sections.named(facts.kind) if facts.kind else "",
-        "rate": rate if isinstance(rate, dict) and is_number(rate.get("value")) else None,
-        "suffix": str(part(facts.config, "data").get("suffix") or ""),
-        "pool": len(facts.selection),
     }
 
 
@@ -149,8 +136,8 @@ def _responses(facts: Facts, most: int) -> dict[str, Any]:
     }
 
 
-def _about(facts: Facts) -> dict[str, Any]:
-    shown, earlier = about.events(facts)
+def _about(facts: Facts, most: int) -> dict[str, Any]:
+    shown, earlier = about.events(facts, most)
     return {
         "events": shown,
         "earlier_events": earlier,

@@ -162,9 +162,9 @@ def pass_at_k(facts: Facts) -> Figure | None:
     return Figure(
         key="pass",
         title="pass@k",
-        caption=f"{task}, n {number(n)} problems. Bands: 95 % intervals over problems. Where the curves meet at "
-        "large k, training made known solutions likelier; where the trained one stays above, it solves problems that "
-        "the base did not.",
+        caption=f"{task}, n {number(n)} problems. Bands: 95 % intervals over problems, each curve’s own. Curves that "
+        "meet at large k are what likelier known solutions would give, a trained one that stays above, problems that "
+        "the base did not solve in k samples; neither is tested here.",
         wide=line_chart(frames[0], series),
         narrow=line_chart(frames[1], series),
         legend=[(s.style, s.label) for s in series],

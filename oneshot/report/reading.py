@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from oneshot._store import names
+from oneshot._store import files, names
 from oneshot._store.rows import metric_rows
 from oneshot._store.streams import BROKEN, lines
 from oneshot._store.values import is_number
@@ -69,6 +70,23 @@ class Reading:
         """One row per step in step order, of a step recorded by several attempts the last one's."""
         return metric_rows(self.rows("metrics.jsonl"))
 
+    def visits(self, problem: str) -> list[tuple[int, int, int]]:
+        """(step, right samples, samples) of one example at every visit, by step; the others are passed over unread."""
+        key, path, found = files.dumps(problem).encode(), self.path / "history.jsonl", dict[int, tuple[int, int]]()
+        try:
+            with path.open("rb") as file:
+                rows = [row for line in file if key in line and (row := _object(line)) is not None]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            self.note(f"history.jsonl cannot be read: {error}.")
+            return []
+        for row in rows:
+            right, samples = _whole(row.get("successes")), _whole(row.get("samples"))
+            if row.get("problem_id") == problem and is_number(row.get("step")) and 0 <= right <= samples > 0:
+                found[int(row["step"])] = right, samples
+        return [(step, *found[step]) for step in sorted(found)]
+
     def evals(self) -> dict[tuple[str, str], Mapping[str, Any]]:
         """(task, checkpoint) -> results.json of every finished evaluation (`compared.evaluated`)."""
         missing: list[str] = []
@@ -78,12 +96,23 @@ class Reading:
         return found
 
     def graded(self, task: str, checkpoint: str, *, texts: bool) -> list[EvalRow]:
-        """The graded responses of an evaluation; without `texts` the responses themselves are left out."""
+        """The graded responses of an evaluation, with `texts` those of each problem's first sample, which are shown.
+
+        All other responses are left out: of 10^5 samples the texts alone would fill the memory.
+        """
         path, what = self.run.eval_dir(task, checkpoint) / "samples.jsonl.gz", f"evaluation {task} of {checkpoint}"
-        rows = [self._eval_row(row, texts) for row in self._objects(self._stream(path, what), what)]
-        kept = [row for row in rows if row is not None]
-        if len(kept) < len(rows):
-            self.note(f"{what}: {len(rows) - len(kept)} rows have no id or no grade.")
+        kept, lacking, first = list[EvalRow](), 0, dict[str, int]()
+        for found in self._objects(self._stream(path, what), what):
+            row = self._eval_row(found, texts)
+            if row is None:
+                lacking += 1
+                continue
+            if texts and row.sample >= first.setdefault(row.id, row.sample + 1):
+                row = replace(row, response="")
+            first[row.id] = min(first.get(row.id, row.sample), row.sample)
+            kept.append(row)
+        if lacking:
+            self.note(f"{what}: {lacking} rows have no id or no grade.")
         return kept
 
     def rollout_steps(self) -> list[int]:

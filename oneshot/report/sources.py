@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from oneshot.measure import gains
+from oneshot.measure.differences import NOT_TESTED
+from oneshot.measure.reasoning import OWN, WORDS
 from oneshot.measure.scores import answered
 from oneshot.report.gather import Facts, part
 from oneshot.report.sections import named, own_scope
@@ -116,22 +118,32 @@ def transitions(facts: Facts) -> list[tuple[str, list[float]]]:
 
 GAINS = {
     "gain_total": "Total: trained against base, only a complete box counts",
-    "gain_format": "Format: what reading the base’s answers leniently, or forcing a box, gives without training",
-    "gain_reasoning": "Beyond format: trained against the best of those baselines",
+    "gain_format": "Format: the base read leniently, with a forced box, or trained on form alone, against its boxes",
+    "gain_reasoning": "Beyond format: trained, read leniently, against the best baseline",
 }
+OWN_GAINS = {
+    "gain_total": "Total: trained against base, as this run grades",
+    "gain_format": "Form: the base with a forced box, or trained on form alone, against the base as it stands",
+    "gain_reasoning": "Beyond form: trained against the best baseline",
+}
+"""The same where the run's reward asks for no box."""
 
 
 def form(facts: Facts) -> list[tuple[str, str, str, str, str]]:
     """(gain, points, interval, baseline, what was claimed or is missing) of the three gains of the instruments."""
-    out = []
-    for name, label in GAINS.items():
-        found = part(part(facts.measured, "format"), name)
+    out, told = [], part(facts.measured, "format")
+    for name, label in (OWN_GAINS if told.get("strict") == OWN else GAINS).items():
+        found = part(told, name)
         pair = part(found, "paired")
         if not pair:
             continue
         interval = f"{points(pair.get('ci_low'))} to {points(pair.get('ci_high'))}"
-        out.append((label, points(pair.get("estimate")), interval, str(found.get("against") or "–"),
-                    str(found.get("claim") or "")))  # fmt: skip
+        against, lacking = str(found.get("against") or "–"), found.get("missing")
+        claim = str(found.get("claim") or "")
+        if isinstance(lacking, list | tuple) and lacking:  # the claim names what was measured, by its keys
+            claim = f"{NOT_TESTED}: without {', '.join(WORDS.get(str(each), str(each)) for each in lacking)}"
+        named_against = {"strict": "base, a complete box", **WORDS}.get(against, against)
+        out.append((label, points(pair.get("estimate")), interval, named_against, claim))
     return out
 
 

@@ -140,7 +140,8 @@ def told(
         "schema": SCHEMA,
         "baseline": arms[0].letter,
         "arms": {
-            arm.letter: [{"path": str(m.store.path), "checkpoint": m.checkpoint} for m in arm.models] for arm in arms
+            arm.letter: [{"path": str(m.store.path), "checkpoint": m.checkpoint, "label": m.label} for m in arm.models]
+            for arm in arms
         },
         "format_only": format_only.name if format_only else None,
         "claims": sum(len(line.claims) for line in lines),

@@ -65,12 +65,17 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
+def ahead(step: int, steps: int, left: float) -> str:
+    """What is left after a step: after the last one readings may follow, whose time is not in `left`."""
+    return f"left {duration(left)}" if step < steps else "all steps done"
+
+
 def step_line(step: int, steps: int, metrics: Mapping[str, float], left: float) -> str:
     """A step's headline numbers on one line; `left` in seconds."""
     return (
         f"step {step}/{steps}  right {metrics['train/accuracy']:.2f}  signal {metrics['signal']:.2f}  "
         f"entropy {metrics['entropy']:.2f}  tokens {metrics['completions/mean_length']:.0f}  "
-        f"cut {metrics['completions/clipped_ratio']:.2f}  {metrics['step_time']:.1f} s  left {duration(left)}"
+        f"cut {metrics['completions/clipped_ratio']:.2f}  {metrics['step_time']:.1f} s  {ahead(step, steps, left)}"
     )
 
 
@@ -129,7 +134,7 @@ class LivePanel:
         table.add_row("a response", Text(printable(sample)[:160], style="dim", overflow="fold"))
         bar = Table.grid(expand=True)  # a bare bar ends without a line break and swallows the next row
         bar.add_row(ProgressBar(total=steps, completed=step))
-        title = f"step {step} of {steps} · {duration(time.monotonic() - self.began)} · left {duration(left)}"
+        title = f"step {step} of {steps} · {duration(time.monotonic() - self.began)} · {ahead(step, steps, left)}"
         title += f" · {self.label}" if self.label else ""
         self.live.update(Panel(Group(bar, table), title=title, title_align="left"))
 

@@ -52,6 +52,7 @@ def _main(flags: Flags, request: Request, say: Callable[[str], None]) -> int:
     if flags.responses:
         from oneshot.stages.evals.stored_outputs import grade
 
+        _say_passed_over(request, say)
         head, measured, failed = grade(flags, request, say)
         target = None
     else:
@@ -66,6 +67,8 @@ def _of_model(
     eval_flags.check_least(flags.least, eval_tasks.named(target.config, request)[1])  # before anything is fetched
     if target.note:
         say(f"note: {target.note}")
+    if target.run is None:
+        _say_passed_over(request, say)
     chosen = eval_tasks.choose(target.config, request, kind=target.kind)
     given = eval_tasks.given_by(request, target.stored)
     asked = eval_tasks.ask_all(chosen, target.config, given, forced=flags.forced, say=say)
@@ -77,6 +80,11 @@ def _of_model(
     measured, stopped = measure(target, asked, flags, request, say)
     head: dict[str, Any] = {"run": target.name} if target.run else {"model": target.name}
     return head | {"folder": str(target.folder)}, measured, {**chosen.absent, **stopped}, target
+
+
+def _say_passed_over(request: Request, say: Callable[[str], None]) -> None:
+    for note in eval_flags.passed_over(request):
+        say(f"note: {note}")
 
 
 def _tell(

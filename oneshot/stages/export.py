@@ -16,7 +16,8 @@ from oneshot.errors import UsageError
 from oneshot.export import folders, gguf
 from oneshot.registry import nearest
 from oneshot.stages.display import display
-from oneshot.stages.exporting.trained import Trained, find
+from oneshot.stages.evals.best import not_kept
+from oneshot.stages.exporting.trained import BEST, Trained, find
 from oneshot.stages.exporting.write import Export, write
 
 KINDS: Mapping[str, str] = {
@@ -41,6 +42,8 @@ def main(request: Request) -> int:
     """
     shown = display(quiet=request.quiet or request.json, plain=plain())
     work = planned(request, shown.note)
+    for line in chosen(work.trained):
+        shown.note(line)
     write(work)
     told: list[dict[str, Any]] = []
     if request.verb_flags.get("verify"):
@@ -51,6 +54,7 @@ def main(request: Request) -> int:
         "schema": "oneshot.export/1",
         "run": str(work.trained.run.path),
         "checkpoint": work.trained.checkpoint,
+        "asked": work.trained.asked,
         "dtype": work.dtype,
         "exports": [
             {"to": kind, "path": str(path), "files": folders.weigh(work.places[kind])}
@@ -60,6 +64,13 @@ def main(request: Request) -> int:
     }
     print(files.dumps(report) if request.json else "\n".join(map(str, work.made.values())))
     return 1 if any(row["same"] is False for row in told) else 0
+
+
+def chosen(trained: Trained) -> list[str]:
+    """Which checkpoint is exported, and a better one that was not kept."""
+    said = [f"exporting {trained.which}, of {trained.run.path}"]
+    note = not_kept(trained.run) if trained.asked == BEST else ""
+    return [*said, *([f"note: {note}"] if note else [])]
 
 
 def kinds_of(given: object) -> list[str]:

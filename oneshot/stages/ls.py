@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from oneshot.config.request import Request
@@ -26,7 +27,7 @@ def main(request: Request) -> int:
     """Print one line a folder, with --json one object.
 
     Raises:
-        UsageError: E106 the folder does not exist or is a file.
+        UsageError: E106 the folder does not exist, is a file, or cannot be read.
     """
     root = Path(request.config.save.runs).expanduser()
     if not root.is_dir():
@@ -34,7 +35,11 @@ def main(request: Request) -> int:
         raise UsageError(
             f"the folder of runs {root} {what}.", code="E106", tries=("oneshot ls --runs DIR", "oneshot demo")
         )
-    found = entries(root, time.time(), Sizes())
+    try:
+        found = entries(root, time.time(), Sizes())
+    except OSError as error:
+        why = f"the folder of runs {root} cannot be read: {error.strerror}."
+        raise UsageError(why, code="E106", tries=(f"ls -ld {quote(str(root))}",)) from error
     if request.json:
         print(json.dumps({"schema": SCHEMA, "folder": str(root), "entries": found}))
         return 0
@@ -87,9 +92,10 @@ def _row(entry: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _state(entry: Mapping[str, Any]) -> str:
-    """`running, 4 s` where the run may be going on: the time since its last sign of life."""
+    """`running, 4 s` where the run may be going on: since its last sign of life; `preflight, 12 min` in a phase."""
     state, age = str(entry["state"]), entry["heartbeat_age"]
-    return f"{state}, {ago(age)}" if state in ("running", "silent", "gone") and age is not None else state
+    word = entry["phase"] or state if state == "running" else state
+    return f"{word}, {ago(age)}" if state in ("running", "silent", "gone") and age is not None else word
 
 
 def _points(pair: Mapping[str, Any] | None) -> str:

@@ -6,8 +6,9 @@ A listing that pipes into `less -R`; colours only in a terminal (or with FORCE_C
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from shlex import quote
@@ -36,6 +37,7 @@ from oneshot.stages.watching.rollouts_read import Response, evaluation, training
 
 SCHEMA = "oneshot.rollouts/1"
 FLIPS = {(False, True): "gained", (True, False): "lost", (False, False): "wrong", (True, True): "right"}
+TURNED, UNGRADED = ("gained", "lost"), "ungraded"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +52,10 @@ class Chosen:
     """Of them graded right; of pairs, the second."""
     matching: int
     """As many as the filter let pass, shown or not."""
+    flips: Mapping[str, int] = field(default_factory=dict)
+    """Of a comparison, how many of what was looked at went which way; see `FLIPS`."""
+    problems: int = 0
+    """Of a comparison, the problems behind it."""
 
 
 def main(request: Request) -> int:
@@ -81,7 +87,7 @@ def main(request: Request) -> int:
     for part in show.listing(list(found.responses), full=bool(flags.get("full"))):
         console.print(part)
     if not request.quiet:
-        print(counted(found, "responses"), file=sys.stderr)
+        print(f"{found.read:,} responses, {found.right:,} of them right; {shown(found)}", file=sys.stderr)
     return 0
 
 
@@ -126,8 +132,8 @@ def _compare(request: Request, run: RunFolder, wanted: Filter, most: int) -> int
     found = flips(lambda name: evaluation(run, task, name), sides, wanted, most, only=bool(flags.get("flipped")))
     pairs = list(zip(found.responses[::2], found.responses[1::2], strict=True))
     if request.json:
-        rows = [{"flip": _flip(a, b), "first": a.as_dict(), "second": b.as_dict()} for a, b in pairs]
-        _json(run, {"task": task, "checkpoints": sides}, found, rows)
+        rows = [{"flip": flip_of(a.correct, b.correct), "first": a.as_dict(), "second": b.as_dict()} for a, b in pairs]
+        _json(run, {"task": task, "checkpoints": sides, "flips": dict(found.flips)}, found, rows)
         return 0
     console = _console()
     head = visible(f"{task}: {sides[0]} and {sides[1]} on the same problems").replace("\n", " ")
@@ -136,7 +142,10 @@ def _compare(request: Request, run: RunFolder, wanted: Filter, most: int) -> int
         for part in show.beside(a, b, full=bool(flags.get("full")), width=console.width):
             console.print(part)
     if not request.quiet:
-        print(counted(found, "problems that both answered"), file=sys.stderr)
+        turned = sum(found.flips[name] for name in TURNED)
+        more = " and fit the other flags" if found.matching < turned else ""
+        print(visible(compared(found, sides)).replace("\n", " "), file=sys.stderr)
+        print(shown(found, f"that turned{more}" if flags.get("flipped") else ""), file=sys.stderr)
     return 0
 
 
@@ -152,34 +161,57 @@ def flips(
         sides: the two checkpoints.
         wanted: right or wrong is asked of the second; problem and text of either.
         most: so many pairs are kept.
-        only: none that both got right or both wrong.
+        only: only those that one got right and the other wrong.
     """
     grades = [{r.key: (r.correct, wanted.names(r)) for r in read(name)} for name in sides]
-    both = [key for key in grades[0] if key in grades[1]]
+    went = {key: flip_of(grades[0][key][0], grades[1][key][0]) for key in grades[0] if key in grades[1]}
     matching = [
         key
-        for key in both
+        for key, flip in went.items()
         if (grades[0][key][1] or grades[1][key][1])
         and (wanted.correct is None or grades[1][key][0] is wanted.correct)
-        and (not only or grades[0][key][0] is not grades[1][key][0])
+        and (not only or flip in TURNED)
     ]
     keys = dict.fromkeys(islice(matching, most))
     texts = [{r.key: r for r in read(name) if r.key in keys} for name in sides]
-    shown = [side[key] for key in keys for side in texts]
-    right = sum(grades[1][key][0] is True for key in both)
-    return Chosen(responses=shown, read=len(both), right=right, matching=len(matching))
+    counts = Counter(went.values())
+    return Chosen(
+        responses=[side[key] for key in keys for side in texts],
+        read=len(went),
+        right=sum(grades[1][key][0] is True for key in went),
+        matching=len(matching),
+        flips={name: counts[name] for name in (*FLIPS.values(), UNGRADED)},
+        problems=len({key[0] for key in went}),
+    )
 
 
-def _flip(first: Response, second: Response) -> str:
-    return FLIPS.get((bool(first.correct), bool(second.correct)), "")
+def flip_of(first: bool | None, second: bool | None) -> str:
+    """Which way a response went between two checkpoints, a word of `FLIPS`; `ungraded` where one has no grade."""
+    return UNGRADED if first is None or second is None else FLIPS[first, second]
 
 
-def counted(found: Chosen, what: str) -> str:
-    """How much of what is there was shown."""
-    shown = min(found.matching, len(found.responses) // (2 if what.startswith("problems") else 1))
-    more = f"; --n {found.matching} shows all" if found.matching > shown else ""
-    asked = "" if found.matching == found.read else f"{found.matching:,} as asked for, "
-    return f"{found.read:,} {what}, {found.right:,} right; {asked}{shown:,} shown{more}"
+def compared(found: Chosen, sides: tuple[str, str]) -> str:
+    """How many went which way, of how many."""
+    pairs = "problem" if found.problems == found.read else f"pairs of responses to {found.problems:,} problem"
+    what = f"{found.read:,} {pairs}{'' if found.problems == 1 else 's'} that both answered"
+    ways = {
+        "gained": f"wrong with {sides[0]} and right with {sides[1]}",
+        "lost": f"right with {sides[0]} and wrong with {sides[1]}",
+        "right": "right with both",
+        "wrong": "wrong with both",
+        UNGRADED: "without a grade",
+    }
+    told = [f"{found.flips[name]:,} {way}" for name, way in ways.items() if found.flips[name] or name in TURNED]
+    return f"{what}: {', '.join(told)}"
+
+
+def shown(found: Chosen, which: str = "") -> str:
+    """How much of what was looked at stands in the listing; `which`: those that could."""
+    there = len(found.responses) // (2 if found.flips else 1)
+    which = which or ("that fit the flags" if found.matching < found.read else "")
+    if there == found.matching:
+        return f"shown: all {there:,} {which}".rstrip() if there else f"shown: none {which}".rstrip()
+    return f"shown: {there:,} of the {found.matching:,} {which}".rstrip() + f" (--n {found.matching} shows all)"
 
 
 def _json(run: RunFolder, source: Mapping[str, Any], found: Chosen, rows: Sequence[Mapping[str, Any]]) -> None:

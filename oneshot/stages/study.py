@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from oneshot._store import files
 from oneshot._store.alone import alone
+from oneshot.config.environment import go_offline
 from oneshot.config.origins import DEFAULT, show
 from oneshot.config.request import Request
 from oneshot.config.sources import find_study
 from oneshot.errors import MachineError, OneshotError, Stopped, UsageError
 from oneshot.stages.display import Lines
 from oneshot.stages.studies import cells as study_cells
+from oneshot.stages.studies import forecast
 from oneshot.stages.studies import text as study_text
-from oneshot.stages.studies.arms import PROBLEMS, Plan, check_different, contents, plan_of
+from oneshot.stages.studies.arms import PROBLEMS, Plan, check_different, contents, passed_over, plan_of
 from oneshot.stages.studies.file import read_study
 from oneshot.stages.studies.folder import DONE, Cell, StudyFolder
 from oneshot.stages.studies.results import told
@@ -38,7 +41,7 @@ def main(request: Request) -> int:
         Stopped: 130 or 75; the running cell is saved, and the same command goes on.
     """
     _refuse_settings(request)
-    study = read_study(find_study(request.positional[0]))
+    study = read_study(find_study(request.positional[0]), request.positional[0])
     name = request.config.save.name if request.given("save.name") else ""
     plan = plan_of(study, Path(request.config.save.runs), name)
     folder, flags = StudyFolder(plan), request.verb_flags
@@ -47,6 +50,8 @@ def main(request: Request) -> int:
         return study_cells.run_here(folder, study_cells.cell_of(folder, str(flags["cell"])), request, alone=True)
     check_different(plan)
     wanted, say = _wanted(folder, flags), Lines(quiet=request.quiet or request.json).note
+    for note in passed_over(study):
+        say(note)
     if request.dry_run:
         return _dry_run(request, folder, wanted)
     failed: list[tuple[Cell, int]] = []
@@ -165,16 +170,25 @@ def problems(plan: Plan, request: Request) -> dict[str, int]:
 
 
 def _dry_run(request: Request, folder: StudyFolder, wanted: list[Cell]) -> int:
-    """Print what would be run; nothing is written."""
+    """Print what would be run; nothing is written, and no socket is opened: a task that is not here is not counted."""
+    go_offline()
     plan, study = folder.plan, folder.plan.study
+    read, why = dict[str, int](), "nothing"
     try:
-        read = problems(plan, request)
+        read = problems(plan, replace(request, offline=True))
     except MachineError as error:
-        read = {f"not known here ({error.code})": 0}
+        why = f"not counted, since a task is not on this machine ({error.code})"
     left = [cell for cell in wanted if cell.state != DONE]
     if request.json:
         cells = [{"arm": cell.arm, "seed": cell.seed, "state": cell.state} for cell in wanted]
-        body = {"study": plan.name, "claim": study.claim, "folder": str(folder.path), "problems": read, "cells": cells}
+        body = {
+            "study": plan.name,
+            "claim": study.claim,
+            "folder": str(folder.path),
+            "problems": read or None,
+            "cells": cells,
+        }
+        body["forecast"] = forecast.told(plan, folder.cells(), left)
         print(files.dumps({"schema": "oneshot.study-plan/1", **body}))
         return 0
     print(f"study {plan.name} in {folder.path}\nclaim: {study.claim}")
@@ -187,7 +201,8 @@ def _dry_run(request: Request, folder: StudyFolder, wanted: list[Cell]) -> int:
         print(f"contrast: {one} against {two}")
     for one, two in study.primary:
         print(f"claimed: {one} against {two}")
-    print("reads: " + (", ".join(f"{task} ({n} problems)" for task, n in read.items()) or "nothing"))
+    print("reads: " + (", ".join(f"{task} ({n} problems)" for task, n in read.items()) or why))
     print(f"{len(study.arms)} arms x {len(study.seeds)} seeds; {len(left)} of {len(wanted)} cells are left to run")
+    print("\n".join(forecast.lines(plan, folder.cells(), left)))
     print("nothing was loaded, downloaded or written")
     return 0

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from oneshot.config.environment import plain
 from oneshot.config.load import to_dict
@@ -15,17 +15,19 @@ from oneshot.record import RunFolder
 from oneshot.stages import demo, graders, say
 from oneshot.stages.display import Display, display
 from oneshot.stages.evals import best
+from oneshot.stages.evals.asked import Asked
 from oneshot.stages.log import Logged
 from oneshot.stages.plan import dry_run
-from oneshot.stages.setup import check_answers, held_out, load_setup, resolve_names
+from oneshot.stages.setup import Setup, check_answers, held_out, load_setup, resolve_names
 from oneshot.stages.training import controls, resume, transfer_map
 from oneshot.stages.training import tasks as training_tasks
 from oneshot.stages.training.beginning import begin
-from oneshot.stages.training.endings import ended, failing
+from oneshot.stages.training.endings import ended, failing, starting
 from oneshot.stages.training.examples import training_problems
 from oneshot.stages.training.preflight import BaseRate
 from oneshot.stages.training.session import Phases, Session, new_run, preflight, tracked, train
 from oneshot.stages.training.summary import headline, limits, peak_memory_gib, summarise
+from oneshot.types import Problem
 
 
 def main(request: Request, begun_as: Callable[[RunFolder], None] = lambda run: None) -> int:
@@ -37,26 +39,9 @@ def main(request: Request, begun_as: Callable[[RunFolder], None] = lambda run: N
         return dry_run(request)
     run, request = _asked(request)
     config = request.config
-    names = resolve_names(config)
-    controls.check(config, names.verify)
-    tracking.check(config.save.track)
-    shown = _display(request)
-    warnings: list[str] = []
-    if run:
-        warnings += check_answers(names, problems := resume.examples(run))
-    else:
-        problems = training_problems(config, names.verify, offline=request.offline, say=shown.note)
-    unseen = held_out(config, str(problems[0].meta.get("kind", "")), offline=request.offline)
-    transfer_map.check(config, len(unseen))
-    warnings += graders.check_references(names.eval_verify, unseen)
-    tests = training_tasks.load(config, offline=request.offline, say=warnings.append)
-    for note in (*graders.notes(names.verify, names.eval_verify), *warnings):
-        shown.note(note)
-    phases = Phases()
-    setup = load_setup(config, names, offline=request.offline, longest=training_tasks.longest(tests))
-    training_tasks.check_prompts(setup, tests)
-    phases.end("model")
-    rate = resume.recorded_rate(run) if run else None
+    with starting(run):
+        setup, problems, unseen, tests, shown, phases = _loaded(request, run)
+        rate = resume.recorded_rate(run) if run else None
     begun, known = run is not None, run is not None and bool(run.checkpoints())
     if run is None:
         begun_as(run := new_run(setup, problems, request.argv))
@@ -74,7 +59,8 @@ def main(request: Request, begun_as: Callable[[RunFolder], None] = lambda run: N
         rate = rate if known else preflight(session)
         phases.end("preflight")
         if reads := session.readings():
-            reads.before()
+            with run.doing("evaluating"):
+                reads.before()
             phases.end("evaluate base")
         train(session, rate)  # reads all of them again after the last step
         phases.end("train")
@@ -99,6 +85,42 @@ def _asked(request: Request) -> tuple[RunFolder | None, Request]:
     return run, request
 
 
+class _Loaded(NamedTuple):
+    """What a run is made of."""
+
+    setup: Setup
+    problems: Sequence[Problem]
+    unseen: Sequence[Problem]
+    tests: Sequence[Asked]
+    shown: Display
+    phases: Phases
+
+
+def _loaded(request: Request, run: RunFolder | None) -> _Loaded:
+    """Everything that is read and loaded before a new run has a folder, or before one goes on."""
+    config = request.config
+    names = resolve_names(config)
+    controls.check(config, names.verify)
+    tracking.check(config.save.track)
+    shown = _display(request)
+    warnings: list[str] = []
+    if run:
+        warnings += check_answers(names, problems := resume.examples(run))
+    else:
+        problems = training_problems(config, names.verify, offline=request.offline, say=shown.note)
+    unseen = held_out(config, str(problems[0].meta.get("kind", "")), offline=request.offline)
+    transfer_map.check(config, len(unseen))
+    warnings += graders.check_references(names.eval_verify, unseen)
+    tests = training_tasks.load(config, offline=request.offline, say=warnings.append)
+    for note in (*graders.notes(names.verify, names.eval_verify), *warnings):
+        shown.note(note)
+    phases = Phases()
+    setup = load_setup(config, names, offline=request.offline, longest=training_tasks.longest(tests))
+    training_tasks.check_prompts(setup, tests)
+    phases.end("model")
+    return _Loaded(setup, problems, unseen, tests, shown, phases)
+
+
 def _display(request: Request) -> Display:
     """Where the run speaks; the first thing said is what sets it apart from a normal one."""
     arm = controls.label(to_dict(request.config))
@@ -114,6 +136,7 @@ def _go_on(session: Session) -> None:
     for note in resume.rounding(session.run.config(), config):
         session.shown.note(note)
     session.run.write_json("config.json", config)
+    session.run.write_status(steps=session.setup.config.optim.steps, phase="starting")
 
 
 def _finish(session: Session, rate: BaseRate | None, phases: Phases) -> dict[str, Any]:

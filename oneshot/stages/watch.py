@@ -34,7 +34,7 @@ def main(request: Request) -> int:
     """Watch until the run ends; 0 however it ended.
 
     Raises:
-        UsageError: E104 no such run folder, E103 or E105 flags that do not go together.
+        UsageError: E104 no such run folder, or it went away; E103 or E105 flags that do not go together.
         Stopped: 130 after Ctrl-C; the run goes on.
     """
     flags = request.verb_flags
@@ -90,7 +90,7 @@ def draw(watcher: Watcher, console: Console, wait: Wait = time.sleep) -> Snapsho
 
 def say(watcher: Watcher, *, quiet: bool, wait: Wait = time.sleep) -> Snapshot:
     """Print a line for each thing that happens until the run ends; nothing when `quiet`."""
-    lines = Lines(time.time)
+    lines = Lines(time.monotonic)
     while True:
         now = watcher.look(time.time())
         for line in () if quiet else lines.new(now):

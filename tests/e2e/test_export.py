@@ -51,8 +51,8 @@ def test_a_plain_folder_opens_with_transformers_alone(run: RunFolder, oneshot: O
     assert told.out.strip() == str(out)
     assert "20 of 20 identical" in told.err
     assert {path.name for path in out.iterdir()} == {
-        "chat_template.jinja", "config.json", "generation_config.json", "model.safetensors", "tokenizer.json",
-        "tokenizer_config.json",
+        "chat_template.jinja", "config.json", "generation_config.json", "model.safetensors", "oneshot.json",
+        "tokenizer.json", "tokenizer_config.json",
     }  # fmt: skip
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     done = subprocess.run(

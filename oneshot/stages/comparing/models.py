@@ -12,6 +12,7 @@ from oneshot._store import names
 from oneshot.errors import UsageError
 from oneshot.measure.pairing import by_problem
 from oneshot.record import EvalFolder, Evaluations, RunFolder
+from oneshot.rewards.controls import label
 from oneshot.stages.evals.averages import stem
 from oneshot.types import EvalRow
 
@@ -79,6 +80,11 @@ class Model:
     def config(self) -> dict[str, Any]:
         """The run's configuration; empty of a model without a run."""
         return self.store.config() if isinstance(self.store, RunFolder) else {}
+
+    @property
+    def label(self) -> str:
+        """What sets its run apart from a normal one; a base model is nobody's control arm."""
+        return "" if self.untrained else label(self.config())
 
     def tasks(self) -> list[str]:
         """What it was evaluated on."""

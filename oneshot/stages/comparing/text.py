@@ -11,7 +11,6 @@ from oneshot.measure.reasoning import BEYOND, NEEDED, WORDS
 from oneshot.stages.comparing.match import Matched
 from oneshot.stages.comparing.models import Arm, Model
 from oneshot.stages.comparing.numbers import Claim, Line
-from oneshot.stages.training.controls import label
 
 HEAD = (
     "", "model", "problems", "accuracy", "95 % interval", "difference", "95 % interval", "p", "Holm", "detectable",
@@ -169,9 +168,8 @@ def named(arms: Sequence[Arm]) -> list[str]:
 
 
 def _told(model: Model) -> str:
-    """A model's name, and what sets its run apart from a normal one; a base model is nobody's control arm."""
-    words = "" if model.untrained else label(model.config())
-    return f"{model.name} ({words})" if words else model.name
+    """A model's name, and what sets its run apart from a normal one."""
+    return f"{model.name} ({model.label})" if model.label else model.name
 
 
 def points(value: float) -> str:

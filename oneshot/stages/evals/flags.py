@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from oneshot.config.origins import show, value_of
 from oneshot.config.request import Request
 from oneshot.errors import UsageError
 from oneshot.registry import nearest
 
 LAST, BEST, ALL = "last", "best", "all"
 WHICH = (LAST, BEST, ALL)
+CONTROL = ("reward.control", "data.corrupt")
+"""What makes a training run a control arm."""
 _OF_A_MODEL = ("checkpoints", "icl", "best_prompt", "forced_box")
 
 
@@ -117,6 +120,19 @@ def _check_responses(request: Request, target: str, responses: str) -> None:
 def _typed(request: Request, key: str) -> bool:
     """Whether a flag of this command set the key; a recipe may say how models are asked, and is passed over."""
     return request.origins.get(key, "").startswith("flag")
+
+
+def passed_over(request: Request) -> list[str]:
+    """What of a recipe makes a training run a control arm, and does nothing to a model or to responses.
+
+    A recipe is for training as well, so its other settings of training are passed over without a word. Of a run they
+    are refused where the run had others (E105).
+    """
+    return [
+        f"{key} = {show(value)} ({request.origins[key]}) acts in training only and changes nothing measured here"
+        for key in CONTROL
+        if request.given(key) and (value := value_of(request.config, key))
+    ]
 
 
 def _one_of(name: str, value: str, known: tuple[str, ...]) -> str:

@@ -15,17 +15,18 @@ from oneshot.errors import OneshotError
 from oneshot.export.card import MOST_EXAMPLES, Card, Result
 from oneshot.export.licence import EMBEDDED_HUB, licence_of
 from oneshot.measure import gains
-from oneshot.measure.claims import claims
+from oneshot.measure.control_line import words_of
 from oneshot.measure.differences import claimed
 from oneshot.measure.multiplicity import holm
 from oneshot.model import embedded
 from oneshot.record import RunFolder
+from oneshot.report import limits as report_limits
+from oneshot.report.gather import Facts, gather
 from oneshot.stages.evals import best
 from oneshot.stages.exporting.trained import BASE, Trained
 
 _PATH = re.compile(r"(?<![\w/:.])[/~][^\s'\"`]*/(?=[^\s/'\"`])")
 """The folders of an absolute path; an address has a colon before its slashes."""
-PROGRAMS = ("oneshot", "oneshot-rlvr", "__main__.py")
 
 
 def card_of(trained: Trained, *, repo: str, adapter: bool, dtype: str, client: Any = None) -> Card:
@@ -43,7 +44,8 @@ def card_of(trained: Trained, *, repo: str, adapter: bool, dtype: str, client: A
     base, hub, note = base_of(config.model.name)
     steps = 0 if trained.checkpoint == BASE else int(trained.checkpoint.rpartition("-")[2])
     shown = rows[:MOST_EXAMPLES] if len(rows) <= MOST_EXAMPLES else rows[:1]
-    last = run.checkpoints()[-1:] == [steps]
+    facts = gather(run)
+    last = run.checkpoints()[-1:] == [steps] and facts.held.checkpoint in ("", trained.checkpoint)
     return Card(
         title=repo.rpartition("/")[2] or run.path.resolve().name,
         repo=repo,
@@ -64,8 +66,8 @@ def card_of(trained: Trained, *, repo: str, adapter: bool, dtype: str, client: A
         system=config.data.system,
         recipe=recipe(config),
         results=results(run, trained.checkpoint),
-        claims=tuple((c.sentence, c.badge, without_paths(c.why)) for c in claims(run)) if last else (),
-        limits=tuple(map(without_paths, limits(trained))),
+        claims=tuple((c.sentence, c.badge, without_paths(c.why)) for c in facts.claims) if last else (),
+        limits=tuple(map(without_paths, limits(trained, facts))),
         stops=stops(run),
         max_new_tokens=config.evals.max_new_tokens or config.rollout.max_new_tokens,
         command=command(run.env()),
@@ -162,21 +164,22 @@ def _result(run: RunFolder, task: str, checkpoint: str) -> tuple[Result, float |
     return told, paired.p_value
 
 
-def limits(trained: Trained) -> list[str]:
-    """What the results do not show: what the run's summary says, and what follows from the choice of checkpoint."""
+def limits(trained: Trained, facts: Facts) -> list[str]:
+    """What the results do not show: the report's own list, and what follows from the choice of checkpoint.
+
+    Of the base model, which was not trained, nothing is claimed.
+    """
     run, config = trained.run, trained.config
-    steps = f"checkpoint-{config.optim.steps}"
-    told = [str(text) for text in run.summary().get("limits", [])] if trained.checkpoint == steps else []
+    if trained.checkpoint == BASE:
+        return []
+    steps, told = f"checkpoint-{config.optim.steps}", report_limits.limits(facts, trained.checkpoint)
     dev = best.dev_task(config)
     chosen = best.best_step(run, dev) if dev else None
     if chosen is not None and trained.checkpoint == f"checkpoint-{chosen}" != steps:
         told.append(
             f"This checkpoint is the best one on {dev}: its value there is too high, by the luck of the choice."
         )
-    if config.data.source == "pi1":
-        told.append("The example is the built-in restatement of the paper's example, not its text.")
-    one = "One training run: intervals cover the choice of problems, not another training seed."
-    return [*told, *([] if any(text.startswith("One run") for text in told) else [one])]
+    return told
 
 
 def stops(run: RunFolder) -> list[str]:
@@ -187,8 +190,7 @@ def stops(run: RunFolder) -> list[str]:
 
 def command(env: Mapping[str, Any]) -> str:
     """The command line; of a path on the machine of the run, its last part alone."""
-    words = [str(word) for word in env.get("argv") or []]
-    words = words[1:] if words and PurePath(words[0]).name in PROGRAMS else words
+    words = words_of(env)
     return shlex.join(["oneshot", *map(_shortened, words)]) if words else ""
 
 

@@ -32,6 +32,15 @@ class Trained:
     """The run's own."""
     checkpoint: str
     """`checkpoint-12` or `base`."""
+    asked: str = ""
+    """How it was named: `best`, `last`, its own name, or nothing, which is the last one."""
+
+    @property
+    def which(self) -> str:
+        """`checkpoint-12, best on dev`, for every output that must not leave open which one it is."""
+        why = {BEST: "best on dev", LAST: "the last one", "": "the last one", BASE: "before training"}
+        told = why.get(self.asked, "")
+        return f"{self.checkpoint}, {told}" if told else self.checkpoint
 
     @property
     def folder(self) -> Path | None:
@@ -80,12 +89,13 @@ def find(word: str, runs: Path) -> Trained:
     run = RunFolder.open(place, runs)
     config = from_dict(run.config(), where=str(run.path / "config.json"))
     if checkpoint == BASE:
-        return Trained(run=run, config=config, checkpoint=BASE)
+        return Trained(run=run, config=config, checkpoint=BASE, asked=BASE)
     done = [f"checkpoint-{step}" for step in run.checkpoints()]
     if not done:
         raise UsageError(
             f"{run.path} has no checkpoint yet.", code="E104", tries=(f"oneshot train --resume {run.path}",)
         )
+    asked = checkpoint
     if checkpoint == BEST:
         checkpoint = f"checkpoint-{best.best_checkpoint(run)}"
     if checkpoint in ("", LAST):
@@ -97,7 +107,7 @@ def find(word: str, runs: Path) -> Trained:
             code="E102",
             tries=(f"{run.path}:{done[-1]}", f"{run.path}:{BASE}   (the model before training)"),
         )
-    found = Trained(run=run, config=config, checkpoint=checkpoint)
+    found = Trained(run=run, config=config, checkpoint=checkpoint, asked=asked)
     if fault := folders.fault(run.checkpoints_dir / checkpoint):
         others = [f"{run.path}:{name}" for name in reversed(done) if name != checkpoint]
         raise UsageError(

@@ -8,15 +8,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from oneshot import __version__
+from oneshot._store import files
 from oneshot.export import folders, gguf, verl
 from oneshot.export.merged import Weights, plain_weights
 from oneshot.export.ollama import FILE, Modelfile, modelfile
 from oneshot.export.turns import turns_of
 from oneshot.model.storage import size
+from oneshot.rewards.controls import label
 from oneshot.stages.exporting.trained import Trained
 
 WEIGHTS = ("hf", "merged", "gguf", "ollama")
 """Kinds that hold the weights, as a plain model."""
+PROVENANCE = "oneshot.json"
+"""Which model of which run an export is. Other tools pass over it."""
 _MODEL = "model"
 """The weights' folder beside a Modelfile."""
 
@@ -45,6 +50,7 @@ def write(work: Export) -> None:
         assert work.trained.folder is not None
         with folders.new_folder(work.places["adapter"]) as made:
             folders.write_adapter(work.trained.folder, made)
+            _sign(work, "adapter", made)
         _done(work, "adapter", work.places["adapter"])
     if "verl" in work.places:
         _write_verl(work)
@@ -68,6 +74,7 @@ def _write_weights(work: Export, kinds: Sequence[str]) -> None:
         if kind in kinds:
             with folders.new_folder(work.places[kind]) as made:
                 notes = folders.write_model(policy, made)
+                _sign(work, kind, made)
             _done(work, kind, work.places[kind])
     if work.converter:
         _write_gguf(work, weights)
@@ -77,6 +84,7 @@ def _write_weights(work: Export, kinds: Sequence[str]) -> None:
                 (made / _MODEL).mkdir()
                 notes = folders.write_model(policy, made / _MODEL)
             (made / FILE).write_text(found.text(), "utf-8")
+            _sign(work, "ollama", made)
         _done(work, "ollama", work.places["ollama"])
     for note in notes:
         work.say(note)
@@ -99,6 +107,7 @@ def _write_gguf(work: Export, weights: Weights) -> None:
         if source is None:
             folders.write_model(weights.policy, Path(spare))
         gguf.convert(work.converter, source or Path(spare), made / name, work.gguf_type)
+        _sign(work, "gguf", made)
     _done(work, "gguf", place / name)
 
 
@@ -131,6 +140,7 @@ def _write_verl(work: Export) -> None:
     held_out = dev_problems(work.trained, offline=work.offline, say=work.say)
     with folders.new_folder(work.places["verl"]) as made:
         verl.write(made, problems, held_out, work.trained.config, _start(work.trained))
+        _sign(work, "verl", made)
     _done(work, "verl", work.places["verl"])
 
 
@@ -143,6 +153,24 @@ def _start(trained: Trained) -> str:
     if name == embedded.NAME:
         return str(embedded.folder(home()))
     return str(Path(name).resolve()) if Path(name).is_dir() else name
+
+
+def _sign(work: Export, kind: str, folder: Path) -> None:
+    """Write which checkpoint this is and how it was named: `RUN:best` alone says it to nobody later.
+
+    Of the run only its folder's name, since an export is given to others.
+    """
+    trained = work.trained
+    told = {
+        "schema": "oneshot.exported/1",
+        "oneshot": __version__,
+        "run": trained.run.path.resolve().name,
+        "checkpoint": trained.checkpoint,
+        "asked": trained.asked,
+        "to": kind,
+        "label": "" if trained.folder is None else label(trained.run.config()),
+    }
+    (folder / PROVENANCE).write_text(files.dumps(told, indent=2) + "\n", "utf-8")
 
 
 def _done(work: Export, kind: str, path: Path) -> None:

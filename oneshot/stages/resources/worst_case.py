@@ -9,8 +9,9 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from oneshot.stages.resources.forecasts import Speed
 from oneshot.stages.resources.room import out_of_memory
 from oneshot.stages.setup import Setup
 from oneshot.train.learner import AdamWSettings, Learner
-from oneshot.types import Completion, Group, Problem, Sampling
+from oneshot.types import Completion, Group, Problem, Sampling, TokenBatch
 
 DECODE_TOKENS = 32
 """Tokens a row that decoding is timed on, at most."""
@@ -146,6 +147,12 @@ def packs(setup: Setup) -> bool:
     return packing and policies.attends_to_everything(setup.policy)
 
 
+def packing(setup: Setup) -> Callable[[Sequence[Group]], TokenBatch]:
+    """Groups as the loop packs them, with responses of the training limit."""
+    limit, micro_tokens = setup.config.rollout.max_new_tokens, setup.config.optim.micro_tokens
+    return partial(pack, max_response=limit, micro_tokens=micro_tokens, packed=packs(setup))
+
+
 def head_of(setup: Setup) -> Head:
     """What computes log-probs and entropies in the learner."""
     return plain_head if "head" in setup.plain else logprob_and_entropy
@@ -220,14 +227,7 @@ class Gap:
 
 def logprob_gap(setup: Setup, groups: Sequence[Group], learner: Learner) -> Gap:
     """How far the learner's log-probs are from those the sampler recorded, on responses of the present weights."""
-    config = setup.config
-    batch = pack(
-        groups,
-        max_response=config.rollout.max_new_tokens,
-        micro_tokens=config.optim.micro_tokens,
-        packed=packs(setup),
-    )
-    scored = learner.score(batch, frozenset({"old"}))
+    scored = learner.score(packing(setup)(groups), frozenset({"old"}))
     assert scored.old_logp_BT is not None, "the learner scores what it is asked for"
     apart = (scored.old_logp_BT - scored.sampler_logp_BT).abs()[scored.mask_BT]
     return Gap(mean=float(apart.mean()), largest=float(apart.max()), tokens=apart.numel())

@@ -10,13 +10,14 @@ from typing import Any
 
 from oneshot._store import files
 from oneshot.config.load import resolve, to_dict
+from oneshot.config.origins import show
 from oneshot.config.request import Request
 from oneshot.config.schema import Config
 from oneshot.config.sources import Setting, flatten
 from oneshot.data.tasks import builtin
 from oneshot.data.tasks.wordings import WORDINGS
 from oneshot.errors import UsageError
-from oneshot.stages.studies.file import WRITTEN, ArmSpec, Study
+from oneshot.stages.studies.file import DECIDED, WRITTEN, ArmSpec, Study
 from oneshot.stages.training import controls
 
 PROBLEMS = "problems.jsonl"
@@ -95,6 +96,15 @@ def _refuse(settings: Iterable[Setting], keys: tuple[str, ...], ours: str) -> No
                 code="E105",
                 tries=(f"{setting.key} = ... without {ours}", f"{ours} without {setting.key}"),
             )
+
+
+def passed_over(study: Study) -> list[str]:
+    """What a recipe below the study sets and the study decides itself, a sentence each."""
+    found = {s.key: s for s in study.base if s.key in DECIDED and not s.origin.startswith(WRITTEN)}
+    return [
+        f"note: {s.where}: {key} = {show(s.value)} is passed over: a study gives every cell its own"
+        for key, s in found.items()
+    ]
 
 
 def examples_file(count: int) -> str:

@@ -18,14 +18,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from statistics import fmean
 from types import FrameType
 
 from oneshot.config.request import Request
 from oneshot.errors import OneshotError, Stopped, UsageError
 from oneshot.record import RunFolder
-from oneshot.stages.display import duration
 from oneshot.stages.signals import INTERRUPTED, RUN_ME_AGAIN, handled_by
+from oneshot.stages.studies import forecast
 from oneshot.stages.studies.base import copy_base
 from oneshot.stages.studies.folder import DONE, FAILED, PREREGISTERED, RUNNING, STOPPED, Cell, StudyFolder
 from oneshot.stages.watching.run_process import process_of
@@ -93,11 +92,13 @@ def run_cells(folder: StudyFolder, wanted: Sequence[Cell], request: Request, say
 
 
 def _heading(folder: StudyFolder, cell: Cell, left: Sequence[Cell]) -> str:
-    """`seed 0, arm 3 of 8 (entropy): about 1:20:00 left`."""
+    """`seed 0, arm 3 of 8 (entropy): 6 cells to run, about 1:20:00 by the 2 cells that ended here (...)`."""
     arms = [arm.name for arm in folder.plan.study.arms]
-    seconds = [one.seconds for one in folder.cells() if one.state == DONE]
-    told = f"about {duration(fmean(seconds) * len(left))} left" if seconds else f"{len(left)} cells to run"
-    return f"seed {cell.seed}, arm {arms.index(cell.arm) + 1} of {len(arms)} ({cell.arm}): {told}"
+    time = forecast.time_left(folder.cells(), len(left))
+    told = f", {time.sentence()}" if time else "; how long is told when one has ended"
+    plural = "s" if len(left) > 1 else ""
+    which = f"seed {cell.seed}, arm {arms.index(cell.arm) + 1} of {len(arms)} ({cell.arm})"
+    return f"{which}: {len(left)} cell{plural} to run{told}"
 
 
 def _in_child(folder: StudyFolder, cell: Cell, request: Request, relay: Relay) -> int:
@@ -109,7 +110,7 @@ def _in_child(folder: StudyFolder, cell: Cell, request: Request, relay: Relay) -
     words = ["study", study, "--out", runs, "--name", folder.plan.name, "--cell", f"{cell.arm}@{cell.seed}"]
     flags = {"--quiet": request.quiet, "--verbose": request.verbose, "--yes": request.yes, "--offline": request.offline}
     words += [flag for flag, given in flags.items() if given]
-    relay.starting = True
+    relay.starting, began = True, time.monotonic()
     relay.child = subprocess.Popen(
         [sys.executable, "-m", "oneshot", *words], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
         start_new_session=True,
@@ -125,7 +126,8 @@ def _in_child(folder: StudyFolder, cell: Cell, request: Request, relay: Relay) -
         now = next(one for one in folder.cells() if one.key == cell.key)
         if now.state in (RUNNING, cell.state):
             what = f"its process was ended by signal {-code}" if code < 0 else f"its process ended with status {code}"
-            folder.update(cell.arm, cell.seed, state=FAILED, said=what)
+            spent = cell.seconds + time.monotonic() - began  # it was ended before it could say so itself
+            folder.update(cell.arm, cell.seed, state=FAILED, said=what, seconds=spent)
     return code
 
 
@@ -138,9 +140,9 @@ def run_here(folder: StudyFolder, cell: Cell, request: Request, *, alone: bool =
         Stopped: after a stop signal, saved.
     """
     began = time.monotonic()
-    state, said, code = FAILED, "an internal error", 0
+    state, said, code, trained = FAILED, "an internal error", 0, True
     try:
-        _train(folder, cell, request)
+        trained = _train(folder, cell, request)
         state, said = DONE, ""
     except (Stopped, KeyboardInterrupt):
         state, said = STOPPED, ""
@@ -151,7 +153,7 @@ def run_here(folder: StudyFolder, cell: Cell, request: Request, *, alone: bool =
             raise
         print(error.render(), file=sys.stderr)
     finally:
-        seconds = cell.seconds + time.monotonic() - began
+        seconds = cell.seconds + (time.monotonic() - began if trained else 0.0)
         folder.update(cell.arm, cell.seed, state=state, said=said, seconds=seconds)
     run = folder.run_of(next(one for one in folder.cells() if one.key == cell.key))
     if state == DONE and run is not None:
@@ -159,8 +161,12 @@ def run_here(folder: StudyFolder, cell: Cell, request: Request, *, alone: bool =
     return code
 
 
-def _train(folder: StudyFolder, cell: Cell, request: Request) -> None:
-    """`oneshot train` of one cell, from its last checkpoint where there is one; nothing is printed on stdout."""
+def _train(folder: StudyFolder, cell: Cell, request: Request) -> bool:
+    """`oneshot train` of one cell, from its last checkpoint where there is one; nothing is printed on stdout.
+
+    Returns:
+        False where there was nothing to do: it ended before study.json could be told.
+    """
     from oneshot.stages import train
 
     config, sha256 = folder.plan.config(cell.arm, cell.seed), folder.sha256()
@@ -173,8 +179,8 @@ def _train(folder: StudyFolder, cell: Cell, request: Request) -> None:
 
     resumed = {} if run is None else {"resume": str(run.path)}
     if run is not None:
-        if run.status().get("state") == DONE:  # it ended before study.json could be told
-            return
+        if run.status().get("state") == DONE:
+            return False
         _refuse_running(run)
         folder.update(cell.arm, cell.seed, state=RUNNING)
     origins = folder.plan.origins[cell.arm] if run is None else {}
@@ -183,6 +189,7 @@ def _train(folder: StudyFolder, cell: Cell, request: Request) -> None:
     )
     with contextlib.redirect_stdout(io.StringIO()):
         train.main(asked, begun)
+    return True
 
 
 def _refuse_running(run: RunFolder) -> None:

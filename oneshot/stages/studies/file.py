@@ -45,6 +45,12 @@ WRITTEN = "study"
 NEEDED = ("name", "claim", "baseline", "seeds", "arm")
 SAME = ("seed", "evals", "save", "model.threads")
 """What arms must share: seeds are the study's, and arms that are read otherwise cannot be compared."""
+DECIDED: Mapping[str, str] = {
+    "seed": "seeds = [0, 1, 2]   (above [base])",
+    "save.runs": "oneshot study FILE --out FOLDER",
+    "save.name": "oneshot study FILE --name NAME",
+}
+"""Settings that the study gives every cell itself -> how they are asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,14 +89,17 @@ class Study:
     keep_weights: bool = True
     """False: checkpoints of a finished cell are deleted; everything that was measured stays."""
     file: str = ""
+    asked: str = ""
+    """The file as the command named it, for a line to paste."""
 
 
-def read_study(file: Traversable) -> Study:
-    """The study of a TOML file.
+def read_study(file: Traversable, asked: str = "") -> Study:
+    """The study of a TOML file, which the command called `asked`.
 
     Raises:
         UsageError: E101 an unknown key, with the nearest; E102 a baseline or contrast that is no arm; E103 a value
-            missing, twice or of the wrong type; E105 arms that would be read otherwise; E106 no TOML.
+            missing, twice or of the wrong type; E105 arms that would be read otherwise, or a setting in `[base]` that
+            the study decides; E106 no TOML.
     """
     name = file.name
     try:
@@ -122,6 +131,7 @@ def read_study(file: Traversable) -> Study:
         test_per_kind=table.get("test_per_kind", 0),
         keep_weights=table.get("keep_weights", True),
         file=name,
+        asked=asked,
     )
 
 
@@ -136,9 +146,13 @@ def _check_values(table: Mapping[str, Any], lines: Lines, known: Sequence[str]) 
     for key, least in (("examples", 1), ("test_per_kind", 0)):
         if table.get(key, least) < least:
             raise UsageError(f"{lines.at(key)}: {key} = {table[key]} must be at least {least}.", code="E103")
+    there = len(table.get("example", []))
+    if table.get("examples", 0) > there:
+        told = f"examples = {table['examples']}, but there are {there} [[example]]s"
+        raise UsageError(f"{lines.at('examples')}: {told}.", code="E103")
     for i, arm in enumerate(table["arm"]):
-        if not 0 <= arm.get("examples", 0) <= len(table.get("example", [])):
-            told = f"examples = {arm['examples']}, but there are {len(table.get('example', []))} [[example]]s"
+        if not 0 <= arm.get("examples", 0) <= there:
+            told = f"examples = {arm['examples']}, but there are {there} [[example]]s"
             raise UsageError(f"{lines.at(f'arm {i}.examples')}: {told}.", code="E103")
 
 
@@ -154,7 +168,7 @@ def _arm(number: int, given: Any, lines: Lines) -> ArmSpec:
                 f"{setting.where}: {setting.key} cannot differ between arms: they have the study's seeds and are read "
                 "alike, or they could not be compared.",
                 code="E105",
-                tries=(f"[base] {setting.key} = ...   (for all arms)",),
+                tries=(DECIDED.get(setting.key, f"[base] {setting.key} = ...   (for all arms)"),),
             )
     return ArmSpec(
         name=given["name"], settings=settings, paper=given.get("paper", ""), examples=given.get("examples", 0)
@@ -172,7 +186,15 @@ def _base(given: Any, lines: Lines) -> Iterator[Setting]:
     table = {"recipe": given} if isinstance(given, str) else given
     if recipe := table.get("recipe"):
         yield from read(find_recipe(str(recipe)))
-    yield from _settings({key: value for key, value in table.items() if key != "recipe"}, lines, "base.")
+    for setting in _settings({key: value for key, value in table.items() if key != "recipe"}, lines, "base."):
+        if setting.key in DECIDED:
+            raise UsageError(
+                f"{setting.where}: {setting.key} in [base] would do nothing: the study gives every cell its seed, its "
+                "folder and its name.",
+                code="E105",
+                tries=(DECIDED[setting.key],),
+            )
+        yield setting
 
 
 def _example(number: int, given: Any, lines: Lines) -> Mapping[str, str]:

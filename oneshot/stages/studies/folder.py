@@ -13,30 +13,22 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from oneshot._store import files
-from oneshot.config.load import from_dict, to_dict
-from oneshot.config.schema import Config
-from oneshot.config.sources import flatten
+from oneshot.config.load import from_dict
+from oneshot.config.schema import SaveConfig
 from oneshot.errors import UsageError
 from oneshot.record import RunFolder
 from oneshot.stages.studies.arms import Plan, contents, resolved
+from oneshot.stages.studies.registration import canonical, config_differences, differences, preregistration, short
 
 SCHEMA = "oneshot.study/1"
 PREREGISTERED = "preregistered"
 """The event of every run of a study."""
-RULES = (
-    "Claims are the primary pairs, or where none are named each arm minus the baseline and the contrasts, at equal "
-    "steps, on every test task, or on the dev set where there is none; other pairs are described. The "
-    "interval is that of new seeds (t of the paired differences, S - 1 degrees of freedom, never narrower than that "
-    "of these runs), and Holm's adjusted p over all of them must be at most .05."
-)
 WAITING, RUNNING, DONE, STOPPED, FAILED = "waiting", "running", "done", "stopped", "failed"
-DECIDED = ("save.runs", "model.threads", "evals.data_dir")
-"""Settings that this machine decides."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,9 +61,31 @@ class StudyFolder:
 
     def cells(self) -> list[Cell]:
         """Every cell of the plan, in its order, as study.json has it; one whose run folder is gone begins anew."""
-        told = {(row["arm"], row["seed"]): Cell(**row) for row in self.read().get("cells", ())}
-        there = {key: cell for key, cell in told.items() if not cell.run or self.run_of(cell) is not None}
+        there = {cell.key: cell for cell in self._told() if not cell.run or self.run_of(cell) is not None}
         return [there.get((arm, seed), Cell(arm=arm, seed=seed)) for arm, seed in self.plan.cells]
+
+    def _told(self) -> Iterator[Cell]:
+        """The cells of study.json. What a later version says of them is passed over; `UsageError` E106 if damaged."""
+        known = {field.name for field in fields(Cell)}
+        for row in self.read().get("cells", ()):
+            try:
+                yield Cell(**{key: value for key, value in row.items() if key in known})
+            except (AttributeError, TypeError) as error:
+                said = str(error).removeprefix("Cell.__init__() ")
+                raise UsageError(
+                    f"{self.path / 'study.json'} is damaged: a cell in it is none: {said}.",
+                    code="E106",
+                    tries=(self.line("--table"), self.line(name=f"{self.plan.name}-2")),
+                    kept="Nothing was changed.",
+                ) from error
+
+    def line(self, *words: str, name: str = "") -> str:
+        """The command of this study, to be pasted; `name`: of another folder."""
+        study, runs = self.plan.study, str(self.path.parent)
+        name = name or self.plan.name
+        out = () if runs == str(Path(SaveConfig().runs)) else ("--out", runs)
+        named = () if name == study.name else ("--name", name)
+        return " ".join(("oneshot study", study.asked or study.file, *words, *out, *named))
 
     def read(self) -> dict[str, Any]:
         """study.json; empty before there is one."""
@@ -90,6 +104,7 @@ class StudyFolder:
             "schema": SCHEMA,
             "name": self.plan.name,
             "file": study.file,
+            "asked": study.asked,
             "claim": study.claim,
             "baseline": study.baseline,
             "contrasts": study.contrasts,
@@ -134,35 +149,36 @@ class StudyFolder:
         """
         now = preregistration(self.plan, tasks)
         if self.registered.is_file():
-            told = list(_differences(files.read_json(self.registered), json.loads(files.dumps(now))))
+            told = list(differences(files.read_json(self.registered), json.loads(files.dumps(now))))
             if told:
                 raise self._changed(told)
         else:
-            files.write_bytes(self.registered, _canonical(now))
+            files.write_bytes(self.registered, canonical(now))
         for name, data in contents(self.plan).items():
             if not (self.path / name).is_file():
                 files.write_bytes(self.path / name, data)
+            elif (self.path / name).read_bytes() != data:
+                raise self._changed([(name, "written by the study", "another file")])
         return self.sha256()
 
     def check_registered(self) -> None:
         """Refuse a folder without a preregistration, or with another one than the plan's. `UsageError` E104, E107."""
         if not self.registered.is_file():
-            again = f"oneshot study {self.plan.study.file}"
             raise UsageError(
-                f"{self.path} has no preregistration; a study writes it first.", code="E104", tries=(again,)
+                f"{self.path} has no preregistration; a study writes it first.", code="E104", tries=(self.line(),)
             )
         before = files.read_json(self.registered)
         now = preregistration(self.plan, before.get("problems", {}))
-        if told := list(_differences(before, json.loads(files.dumps(now)))):
+        if told := list(differences(before, json.loads(files.dumps(now)))):
             raise self._changed(told)
 
     def _changed(self, told: Sequence[tuple[str, Any, Any]]) -> UsageError:
-        shown = "; ".join(f"{key} was {_short(was)} and is {_short(now)}" for key, was, now in told[:4])
+        shown = "; ".join(f"{key} was {short(was)} and is {short(now)}" for key, was, now in told[:4])
         more = f"; and {len(told) - 4} more" if len(told) > 4 else ""
         return UsageError(
             f"{self.path} was preregistered otherwise: {shown}{more}. A study keeps what it announced.",
             code="E107",
-            tries=(f"oneshot study {self.plan.study.file} --name {self.plan.name}-2", "the study file as it was"),
+            tries=(self.line(name=f"{self.plan.name}-2"), "the study file as it was"),
             kept="Nothing was changed.",
         )
 
@@ -171,68 +187,10 @@ class StudyFolder:
         stored = from_dict(run.config(), where=str(run.path / "config.json"))
         told = list(config_differences(self.plan.config(cell.arm, cell.seed), stored))
         if told:
-            shown = "; ".join(f"{key} is {_short(was)}, and was {_short(now)} there" for key, was, now in told[:4])
+            shown = "; ".join(f"{key} is {short(was)}, and was {short(now)} there" for key, was, now in told[:4])
             raise UsageError(
                 f"seed {cell.seed}, arm {cell.arm}: {run.path} was made with other settings: {shown}.",
                 code="E107",
                 tries=(f"mv {run.path} ELSEWHERE   (the cell is then run again)",),
                 kept="Nothing was changed.",
             )
-
-
-def preregistration(plan: Plan, tasks: Mapping[str, int]) -> dict[str, Any]:
-    """What is announced before the first step."""
-    study = plan.study
-    own = {name: hashlib.sha256(data).hexdigest() for name, data in contents(plan).items()}
-    return {
-        "schema": "oneshot.preregistration/1",
-        "study": plan.name,
-        "claim": study.claim,
-        "baseline": study.baseline,
-        "contrasts": [list(pair) for pair in study.contrasts],
-        "primary": [list(pair) for pair in study.primary],
-        "seeds": list(study.seeds),
-        "problems": dict(tasks),
-        "rules": RULES,
-        "files": own,
-        "arms": {name: resolved(config) for name, config in plan.arms.items()},
-    }
-
-
-def _canonical(told: Mapping[str, Any]) -> bytes:
-    """Sorted keys, one form of every number: the text whose digest stands in the runs."""
-    return json.dumps(told, sort_keys=True, indent=1, ensure_ascii=True).encode() + b"\n"
-
-
-def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
-    """(key, before, now) of what differs; a setting that is new since then and has its default is no difference."""
-    defaults = {".".join(path): value for path, value in flatten(to_dict(Config()))}
-    old, new = (dict(flatten(told)) for told in (before, now))
-    for path in sorted({*old, *new}):
-        setting = ".".join(path[2:]) if path[0] == "arms" else ""  # arms.NAME.optim.lr
-        if path not in old and setting in defaults and new[path] == defaults[setting]:
-            continue
-        if old.get(path) != new.get(path):
-            yield ".".join(path), old.get(path), new.get(path)
-
-
-def config_differences(expected: Config, found: Config) -> Iterator[tuple[str, Any, Any]]:
-    """(key, expected, found) of two configurations; what a machine decides for `auto` and 0 is no difference."""
-    one, two = ({".".join(path): value for path, value in flatten(to_dict(config))} for config in (expected, found))
-    for key in dict.fromkeys((*one, *two)):
-        asked, has = one.get(key), two.get(key)
-        auto = asked == "auto" or (asked == 0 and key.endswith(".batch"))
-        moved = key.endswith(".source") and own_file(asked, expected) == own_file(has, found)
-        if asked != has and key not in DECIDED and not auto and not moved:
-            yield key, asked, has
-
-
-def own_file(source: Any, config: Config) -> str:
-    """The name of a file of the study's own folder, wherever that lies; of another file its path."""
-    path = Path(str(source))
-    return path.name if path.parent == Path(config.save.runs) else str(path)
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from oneshot._store.values import number
 from oneshot.measure import gains
 from oneshot.measure.multiplicity import holm
 from oneshot.record import RunFolder
@@ -66,7 +67,7 @@ def _digest(run: RunFolder) -> str:
 
 
 def _arm(paper: str, runs: Runs) -> dict[str, Any]:
-    metrics = [run.metrics() for run in runs.values()]
+    shares = [[number(row.get("train/accuracy")) for row in run.metrics()] for run in runs.values()]
     finals = [final for run in runs.values() if (final := study_dose.final_drift(run)) is not None]
     mean = study_dose.mean
     return {
@@ -75,8 +76,8 @@ def _arm(paper: str, runs: Runs) -> dict[str, Any]:
         "seeds": list(runs),
         "runs": {seed: run.path.name for seed, run in runs.items()},
         "training": {
-            "first": mean([rows[0]["train/accuracy"] for rows in metrics if rows]),
-            "last": mean([rows[-1]["train/accuracy"] for rows in metrics if rows]),
+            "first": mean([found[0] for found in shares if found and found[0] is not None]),
+            "last": mean([found[-1] for found in shares if found and found[-1] is not None]),
         },
         "drift": mean(finals),
     }
@@ -89,7 +90,12 @@ def _tasks(folder: StudyFolder, done: Mapping[str, Runs], notes: list[str]) -> l
         return []
     dev = best.dev_task(next(iter(folder.plan.arms.values())))
     there = [task for task, _ in runs[0].evals()]
-    common = [task for task in dict.fromkeys(there) if all(_steps(run, task) for run in runs)]
+    common = [task for task in dict.fromkeys(there) if _common_steps(runs, task)]
+    notes += [
+        f"{task}: there is no step after which all finished cells read it, so it is not compared"
+        for task in dict.fromkeys(there)
+        if task not in common
+    ]
     chosen = [task for task in common if task != dev] or common
     pairs, primary = _pairs(folder, done), claimed(folder)
     claims = len(chosen) * len(primary)
@@ -111,6 +117,11 @@ def _tasks(folder: StudyFolder, done: Mapping[str, Runs], notes: list[str]) -> l
 def _steps(run: RunFolder, task: str) -> list[int]:
     """Steps after which a task was read, where the base was read too."""
     return best.steps_read(run, task) if run.has_eval(task, BASE) else []
+
+
+def _common_steps(runs: Sequence[RunFolder], task: str) -> list[int]:
+    """Steps after which all of them read a task."""
+    return sorted(set.intersection(*(set(_steps(run, task)) for run in runs)))
 
 
 def announced(folder: StudyFolder) -> list[tuple[str, str]]:
@@ -147,7 +158,7 @@ def _task(
 ) -> TaskTable:
     runs = [run for found in done.values() for run in found.values()]
     lasts = [_steps(run, task)[-1] for run in runs]
-    step = max(step for step in _steps(runs[0], task) if all(step in _steps(run, task) for run in runs))
+    step = _common_steps(runs, task)[-1]
     if max(lasts) > step:
         notes.append(
             f"{task}: compared after {step} steps, the most that all cells were read after (some {max(lasts)})"

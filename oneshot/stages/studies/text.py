@@ -31,7 +31,8 @@ def text(table: StudyTable) -> list[str]:
         f"Baseline: {table.baseline}{_label(table, table.baseline)}.",
     ]
     if not table.tasks:
-        out += ["", "No cell is done, so there is nothing to compare."]
+        lacks = "No cell is done" if not done else "The finished cells read nothing in common"
+        out += ["", f"{lacks}, so there is nothing to compare."]
     for task in table.tasks:
         out += ["", *_steps(table, task), "", *_differences(table, task)]
         if task.drift is not None:
@@ -100,8 +101,8 @@ def _claim(claim: Claim, primary: bool) -> list[str]:
     return [
         _difference(claim.paired),
         NONE if claim.seeds is None else f"{_points(claim.seeds.estimate)} {_interval(claim.seeds)}",
-        f"{claim.p_value:.3f}",
-        f"{claim.holm:.3f}" if primary else NONE,
+        _p(claim.p_value),
+        _p(claim.holm) if primary else NONE,
         f"{100 * detectable:.1f}",
     ]
 
@@ -148,7 +149,7 @@ def _after(table: StudyTable) -> list[str]:
         told = [NONE] * 4
         if gain.estimate is not None and gain.ci_low is not None and gain.ci_high is not None:
             interval = f"{_points(gain.estimate)} [{_points(gain.ci_low)}, {_points(gain.ci_high)}]"
-            told = [interval, *(NONE if p is None else f"{p:.3f}" for p in (gain.p_value, found.holm))]
+            told = [interval, *(NONE if p is None else _p(p) for p in (gain.p_value, found.holm))]
             told.append(NONE if gain.detectable is None else f"{100 * gain.detectable:.1f}")
         rows.append([arm + _label(table, arm), steps, str(gain.evaluations), *told, found.says])
     title = "## After the example was solved: last third of the readings minus the first"
@@ -172,6 +173,10 @@ def _reading(table: StudyTable) -> list[str]:
 
 def _points(value: float) -> str:
     return f"{100 * value:+.1f}"
+
+
+def _p(value: float) -> str:
+    return "< .001" if value < 0.001 else f"{value:.3f}"
 
 
 def _share(value: float | None) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from oneshot.config.checks import WITHOUT_GROUP_NORM
 from oneshot.config.gym import LENIENT, PREFIX
 from oneshot.config.load import to_dict
 from oneshot.config.origins import show, value_of
@@ -22,11 +23,13 @@ from oneshot.types import Verifier
 
 __all__ = [
     "CONTROLS",
+    "across",
     "applied",
     "changes",
     "check",
     "inert",
     "label",
+    "leaks",
     "limits",
     "marked",
     "needs_success",
@@ -47,6 +50,10 @@ LIKELIHOOD = {
     "algorithm.pooled": False,
     "algorithm.importance_cap": 0.0,
 }
+LEAK = (
+    "each round of rollout.dynamic is permuted by itself, and this algorithm compares responses of several rounds, so "
+    "how well a round went stays with its responses: no exact null. --rollout.dynamic false makes it one"
+)
 READS_ANSWERS = ("wrong", "majority")
 """Arms that need to know which answer a response gives."""
 
@@ -84,7 +91,23 @@ def said(config: Config, origins: Mapping[str, str]) -> list[str]:
     changed = ", ".join(
         f"{k} = {show(value_of(config, k))}" for k, origin in origins.items() if origin == _origin(name)
     )
-    return [f"{words}. {CONTROLS[name].meaning}", *([f"{words.partition(';')[0]}: {changed}"] if changed else [])]
+    return [
+        f"{words}. {CONTROLS[name].meaning}",
+        *([f"{words.partition(';')[0]}: {changed}"] if changed else []),
+        *([f"warning: {words.partition(';')[0]}: {LEAK}"] if leaks(config) else []),
+    ]
+
+
+def across(config: Config) -> bool:
+    """Whether the credit compares a response with more than the others of its group."""
+    algorithm = config.algorithm
+    return algorithm.pooled or (algorithm.name in WITHOUT_GROUP_NORM and algorithm.options.get("baseline") != "group")
+
+
+def leaks(config: Config) -> bool:
+    """Whether something of the true rewards is left in the arm `shuffled` (docs/controls.md)."""
+    rounds = config.rollout.max_rounds if config.rollout.dynamic else 1
+    return config.reward.control == "shuffled" and rounds > 1 and across(config)
 
 
 def _origin(name: str) -> str:

@@ -2,17 +2,39 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from oneshot.errors import DataError, MachineError, OneshotError, Stopped
+from oneshot.errors import DataError, MachineError, OneshotError, Stopped, UsageError
 from oneshot.record import RunFolder
 from oneshot.report import page
 from oneshot.stages import push
 from oneshot.stages.signals import stops_at_once
+
+
+@contextmanager
+def starting(run: RunFolder | None) -> Iterator[None]:
+    """Around what a resumed run loads: it says at once that it runs, so nobody takes it for the attempt before it.
+
+    What ends it in there has changed nothing yet, so its status is put back as it was. None: a run that is new.
+    """
+    if run is None:
+        yield
+        return
+    before, loaded = run.status(), False
+    run.write_status(state="running", phase="starting")
+    try:
+        with stops_at_once(run):
+            yield
+        loaded = True
+    finally:
+        with suppress(MachineError, UsageError):  # a full or a damaged disk: what ended it says enough
+            if not loaded and run.status().get("pid") == os.getpid():  # nobody else took it over
+                run.write_json("status.json", before)
 
 
 @contextmanager
@@ -22,8 +44,8 @@ def failing(run: RunFolder) -> Iterator[None]:
     Inside, a stop signal ends the run at once, except in the training loop, which first finishes and saves its step.
     What was written before is whole either way.
     """
-    run.write_status(state="running")
-    state = "failed"
+    run.write_status(state="running", phase="starting")
+    state, attempt = "failed", run.attempt
     try:
         with stops_at_once(run):
             yield
@@ -37,6 +59,9 @@ def failing(run: RunFolder) -> Iterator[None]:
         raise unusable(error, run) from error
     finally:
         if state:
+            with suppress(MachineError, OSError):
+                if run.attempt == attempt:  # it ended before training began: what it said is in no log yet
+                    run.start_attempt()
             run.log(_last_words())
             with suppress(MachineError):  # a full disk: what ended the run says so already
                 run.write_status(state=state)

@@ -104,20 +104,20 @@ def tracked(session: Session, *, offline: bool) -> Iterator[Tracking]:
 
 def preflight(session: Session) -> BaseRate:
     """Everything that is looked at before step 0 (`opening.py`); the base model's rate on the example."""
-    return opening(
-        Opening(
-            setup=session.setup,
-            problems=session.problems,
-            held_out=len(session.held_out),
-            tasks=training_tasks.sizes(session.tests),
-            note=session.shown.note,
-            event=session.run.event,
-            folder=session.run.path,
-            look=session.arm().look,
-            yes=session.yes,
-            verbose=session.verbose,
-        )
+    given = Opening(
+        setup=session.setup,
+        problems=session.problems,
+        held_out=len(session.held_out),
+        tasks=training_tasks.sizes(session.tests),
+        note=session.shown.note,
+        event=session.run.event,
+        folder=session.run.path,
+        look=session.arm().look,
+        yes=session.yes,
+        verbose=session.verbose,
     )
+    with session.run.doing("preflight"):
+        return opening(given)
 
 
 def train(session: Session, rate: BaseRate | None) -> None:
@@ -160,7 +160,7 @@ def train(session: Session, rate: BaseRate | None) -> None:
                 save(done)
             raise
         stopping(steps, {})  # a signal that came during the last evaluation
-    run.write_status(state="running", step=steps, steps=steps)
+    run.write_status(state="running", step=steps, steps=steps, phase="finishing")
 
 
 def room_on_disk(setup: Setup, run: RunFolder, read: int) -> None:
@@ -189,11 +189,12 @@ def _watched(
     steps, every = config.optim.steps, config.evals.every
 
     def evaluate(step: int) -> None:
-        reads.dev(f"checkpoint-{step}")
-        drifted(step)
-        if reads.best(step) == step:
-            save(step)
-        reads.test(f"checkpoint-{step}", stopping.stop)
+        with run.doing("evaluating"):
+            reads.dev(f"checkpoint-{step}")
+            drifted(step)
+            if reads.best(step) == step:
+                save(step)
+            reads.test(f"checkpoint-{step}", stopping.stop)
 
     def start(step: int) -> None:
         reached(step, {})

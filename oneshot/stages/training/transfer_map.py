@@ -21,7 +21,6 @@ from torch import Tensor
 
 from oneshot.config.schema import Config
 from oneshot.data.minibatches import in_parts
-from oneshot.data.packing import pack
 from oneshot.errors import UsageError
 from oneshot.measure.alignment import Products, as_many_again
 from oneshot.model.drift import dot
@@ -30,7 +29,7 @@ from oneshot.rollout.collect import Render, collect, equal_rewards
 from oneshot.rollout.streams import MAP_STEP
 from oneshot.stages.resources import fitting
 from oneshot.stages.resources.forecasts import MAP_GROUPS, MAP_PROBLEMS
-from oneshot.stages.resources.worst_case import packs
+from oneshot.stages.resources.worst_case import packing
 from oneshot.stages.setup import Setup
 from oneshot.train.gradients import Gradient, by_part, policy_term
 from oneshot.train.learner import Learner
@@ -152,14 +151,7 @@ def _render(setup: Setup, problem: Problem) -> tuple[int, ...]:
 
 def _gradients(setup: Setup, learner: Learner, groups: Sequence[Group]) -> Iterator[Gradient]:
     """The policy gradient of every second group, then of the others; they add up. Nothing without any advantage."""
-    config = setup.config
-    packing = partial(
-        pack,
-        max_response=config.rollout.max_new_tokens,
-        micro_tokens=config.optim.micro_tokens,
-        packed=packs(setup),
-    )
-    batch = in_parts([*groups[0::2], *groups[1::2]], 2, packing)
+    batch = in_parts([*groups[0::2], *groups[1::2]], 2, packing(setup))
     algorithm = policy_term(learner.algorithm)
     scored = learner.score(batch, algorithm.needs)
     advantages = algorithm.credit(scored)

@@ -66,6 +66,8 @@ SAID: Mapping[str, Callable[[Event], str]] = {
 }
 QUIET = ("preflight", "model", "checked", "attempt", "save", "saved", "sampled")
 """Kinds that say nothing new while a run goes on; any other kind is shown as it is."""
+LONGEST = 300
+"""Characters of a sentence."""
 
 
 def sentences(events: Sequence[Event]) -> list[str]:
@@ -75,7 +77,7 @@ def sentences(events: Sequence[Event]) -> list[str]:
         kind = str(event.get("kind", ""))
         if kind in QUIET:
             continue
-        text = SAID[kind](event) if kind in SAID else _as_it_is(kind, event)
+        text = " ".join((SAID[kind](event) if kind in SAID else _as_it_is(kind, event)).split())[:LONGEST]
         if not out or out[-1] != text:
             out.append(text)
     return out
@@ -83,4 +85,4 @@ def sentences(events: Sequence[Event]) -> list[str]:
 
 def _as_it_is(kind: str, event: Event) -> str:
     details = {key: value for key, value in event.items() if key not in ("time", "attempt", "kind")}
-    return f"{kind}: {json.dumps(details, ensure_ascii=False)}"[:300]
+    return f"{kind}: {json.dumps(details, ensure_ascii=False)}"

@@ -20,34 +20,34 @@ class Tail:
         self.strange = 0
         """Lines that were passed over."""
         self._rows: list[dict[str, Any]] = []
-        self._offset, self._inode = 0, 0
+        self._offset, self._inode, self._last = 0, 0, b""
 
     def rows(self) -> list[dict[str, Any]]:
-        """Every row there is now."""
+        """Every row there is now; none where the file is absent or cannot be opened."""
         try:
             with open(self.path, "rb") as file:
                 self._follow(file)
-        except FileNotFoundError:
+        except OSError:
             self._forget(0)
         return self._rows
 
     def _follow(self, file: Any) -> None:
         told = os.fstat(file.fileno())
-        file.seek(max(self._offset - 1, 0))
-        ends = self._offset == 0 or file.read(1) == b"\n"
-        if told.st_ino != self._inode or told.st_size < self._offset or not ends:
+        file.seek(self._offset - len(self._last))
+        same = file.read(len(self._last)) == self._last  # the number of a file that is gone may be another one's
+        if told.st_ino != self._inode or not same:
             self._forget(told.st_ino)
             file.seek(0)
         for line in file:
             if not line.endswith(b"\n"):
                 return
-            self._offset += len(line)
+            self._offset, self._last = self._offset + len(line), line
             self._add(line)
 
     def _add(self, line: bytes) -> None:
         try:
             row = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             row = None
         if isinstance(row, dict):
             self._rows.append(row)
@@ -55,4 +55,4 @@ class Tail:
             self.strange += 1
 
     def _forget(self, inode: int) -> None:
-        self._rows, self.strange, self._offset, self._inode = [], 0, 0, inode
+        self._rows, self.strange, self._offset, self._inode, self._last = [], 0, 0, inode, b""

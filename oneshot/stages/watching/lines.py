@@ -22,14 +22,14 @@ class Lines:
     """Remembers what was said."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
-        """`clock` gives seconds since 1970."""
+        """`clock` gives seconds, and never goes back."""
         self._clock = clock
         self._first = True
         self._last: tuple[float, float] = (-1, -1)
         """(attempt, step) of the last line about a step."""
         self._readings: set[tuple[str, int]] = set()
         self._findings: list[str] = []
-        self._state = self._note = ""
+        self._state = self._note = self._after = ""
         self._spoke = clock()
 
     def new(self, now: Snapshot) -> list[str]:
@@ -40,7 +40,8 @@ class Lines:
             self._spoke = self._clock()
         else:
             return []
-        return lines or [visible(f"step {now.seen.done}: {state_line(now)}")]
+        told = f"; {now.after_training}" if now.after_training else ""
+        return lines or [visible(f"step {now.seen.done}: {state_line(now)}{told}")]
 
     def _new(self, now: Snapshot) -> Iterator[str]:
         if self._first:
@@ -50,6 +51,10 @@ class Lines:
             yield state_line(now)
         yield from self._steps(now)
         yield from self._held_out(now)
+        after, before = now.after_training.partition(":")[0], self._after  # what it does, without the time left
+        self._after = after
+        if after and after != before:
+            yield now.after_training
         if (note := saturation_note(now)) != self._note:
             self._note = note
             if note:
@@ -68,7 +73,8 @@ class Lines:
         for row in new[-1:] if self._first else new:
             self._last = (row["attempt"], row["step"])
             each, left = number(row.get("step_time")) or 0.0, max(0, now.seen.steps - int(row["step"]) - 1)
-            yield line_of(row, now.seen.steps, each * left)
+            line = line_of(row, now.seen.steps, each * left)
+            yield line if left else line.rpartition("  left ")[0]  # what is left then is no step
 
     def _held_out(self, now: Snapshot) -> Iterator[str]:
         for task, readings in now.readings.items():

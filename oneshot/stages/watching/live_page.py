@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from shlex import quote
 from types import FrameType
@@ -128,7 +128,7 @@ class LivePage:
         if self._html is not None and self._clock() - self._made < EVERY:
             return
         files = changes(self.run.path)
-        if self._html is not None and files == self._of:
+        if self._html is not None and (files == self._of or not self.run.path.is_dir()):  # gone: the last page stays
             return
         try:
             self._html = self._build(RunFolder(self.run.path)).encode("utf-8", "replace")
@@ -142,10 +142,9 @@ def changes(folder: Path) -> dict[str, tuple[int, int]]:
     """Time and size of what the page is made from; equal while nothing changed. Rollouts change with the metrics."""
     found = {}
     for pattern in ("*.json", "*.jsonl", "evals/*/*/results.json"):
-        for path in folder.glob(pattern):
-            try:
-                told = path.stat()
-            except OSError:  # replaced in this moment
-                continue
-            found[str(path)] = (told.st_mtime_ns, told.st_size)
+        with suppress(OSError):  # a folder that is moved by a resume in this moment
+            for path in folder.glob(pattern):
+                with suppress(OSError):  # replaced in this moment
+                    told = path.stat()
+                    found[str(path)] = (told.st_mtime_ns, told.st_size)
     return found

@@ -15,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any, Protocol
 
 from oneshot.errors import OneshotError
+from oneshot.report.text import visible
 
 HOST = "127.0.0.1"
 NAMES = ("127.0.0.1", "localhost", "[::1]")
@@ -79,7 +80,8 @@ class Server(socketserver.ThreadingMixIn, HTTPServer):
         """One line. A client that went away is no error."""
         error = sys.exc_info()[1]
         if not isinstance(error, OSError):
-            print(f"the page could not be made: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+            told = visible(f"{type(error).__name__}: {error}").replace("\n", " ")
+            print(f"the page could not be made: {told}", file=sys.stderr, flush=True)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -114,7 +116,7 @@ class Handler(BaseHTTPRequestHandler):
         """The page."""
         try:
             body = self.server.live.html()
-        except (OneshotError, FileNotFoundError) as error:
+        except (OneshotError, OSError) as error:
             told = error.render() if isinstance(error, OneshotError) else str(error)
             self._answer(HTTPStatus.SERVICE_UNAVAILABLE, told.encode("utf-8", "replace"))
             return

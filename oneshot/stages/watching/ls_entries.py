@@ -19,6 +19,7 @@ from oneshot._store import files
 from oneshot._store.values import number
 from oneshot.errors import OneshotError
 from oneshot.measure.heartbeat import heartbeat
+from oneshot.measure.run_facts import WRONG_FORM
 from oneshot.record import EvalFolder, RunFolder
 from oneshot.rewards.controls import label
 from oneshot.stages.studies.folder import DONE, FAILED, RUNNING, STOPPED, WAITING
@@ -83,7 +84,7 @@ def _entry(path: Path, now: float) -> dict[str, Any] | None:
                 "model": model,
                 "tasks": tasks,
             }
-    except (OneshotError, OSError, AttributeError, KeyError, TypeError, ValueError) as error:
+    except (OneshotError, *WRONG_FORM) as error:
         said = error.message if isinstance(error, OneshotError) else f"{type(error).__name__}: {error}"
         return {**own, "kind": "damaged", "state": "damaged", "created": _changed(path), "why": said}
     return None
@@ -104,6 +105,7 @@ def _run(run: RunFolder, now: float) -> dict[str, Any]:
     steps = number(status.get("steps")) or number(config["optim"]["steps"]) or 0
     return {
         "state": heart.state,
+        "phase": heart.phase,
         "heartbeat_age": heart.age,
         "pid": heart.pid,
         "created": _created(run),
@@ -183,7 +185,7 @@ def _ends(path: Path) -> Iterator[dict[str, Any]]:
 
 def _objects(lines: Sequence[bytes]) -> Iterator[dict[str, Any]]:
     for line in lines:
-        with suppress(ValueError):
+        with suppress(ValueError, RecursionError):
             row = json.loads(line)
             if isinstance(row, dict):
                 yield row

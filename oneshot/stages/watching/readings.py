@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from oneshot._store import files, names
+from oneshot._store.values import number, section
 from oneshot.errors import OneshotError
-from oneshot.measure.findings import number
 from oneshot.measure.pairing import by_problem
+from oneshot.measure.run_facts import WRONG_FORM
 from oneshot.measure.scores import accuracy
 from oneshot.record import RunFolder
 
@@ -26,6 +27,8 @@ class Reading:
     high: float
     n: int
     """Problems."""
+    seconds: float | None = None
+    """What it took; None where that was not recorded."""
 
 
 class Readings:
@@ -38,11 +41,17 @@ class Readings:
     def now(self, notes: list[str]) -> dict[str, list[Reading]]:
         """Task -> its readings by step; what cannot be read is noted."""
         found: dict[str, list[Reading]] = {}
-        for path in sorted(self.run.path.glob("evals/*/*/results.json")):
+        for path in self._results():
             reading = self._of(path, notes)
             if reading is not None:
                 found.setdefault(reading[0], []).append(reading[1])
         return {task: sorted(readings, key=lambda reading: reading.step) for task, readings in sorted(found.items())}
+
+    def _results(self) -> list[Path]:
+        try:
+            return sorted(self.run.path.glob("evals/*/*/results.json"))
+        except OSError:  # a folder went between two looks of `glob`; they are all there again the next time
+            return [*self._known]
 
     def _of(self, path: Path, notes: list[str]) -> tuple[str, Reading] | None:
         try:
@@ -54,7 +63,7 @@ class Readings:
             return None
         except OneshotError as error:
             notes.append(error.message)
-        except (KeyError, TypeError, ValueError) as error:
+        except WRONG_FORM as error:
             notes.append(f"{path} cannot be read: {type(error).__name__}: {error}")
         return None
 
@@ -77,4 +86,5 @@ def _told(step: int, results: Mapping[str, Any]) -> Reading | None:
     value, low, high = (number(results.get(key)) for key in ("value", "ci_low", "ci_high"))
     if value is None or low is None or high is None:
         return None
-    return Reading(step=step, value=value, low=low, high=high, n=int(number(results.get("n")) or 0))
+    n, seconds = number(results.get("n")), number(section(results, "protocol").get("seconds"))
+    return Reading(step=step, value=value, low=low, high=high, n=int(n or 0), seconds=seconds)

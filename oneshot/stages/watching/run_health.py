@@ -7,6 +7,7 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,11 @@ from oneshot.report.text import visible
 from oneshot.stages.watching.run_process import process_of, written
 
 SCHEMA = "oneshot.run-health/1"
+HEALTHY, WARNED, BROKEN = "healthy", "warnings", "broken"
 
 
 def main(request: Request) -> int:
-    """Print what every rule says of a run; 0 when it is healthy or has warnings only, 5 when a rule says it is broken.
+    """Print what every rule says of a run; 5 when a rule says that it is broken, else 0, with warnings or without.
 
     Raises:
         UsageError: E104 no such run folder, E105 `--fetch`, which is about this machine.
@@ -50,9 +52,11 @@ def machine_of(run: RunFolder) -> Machine:
     """What has to be asked of the machine."""
     try:
         status = run.status()
-    except OneshotError:  # a damaged file, which is a finding
+    except (OneshotError, OSError):  # a damaged file, which is a finding
         status = {}
-    free = shutil.disk_usage(run.path).free
+    free = None
+    with suppress(OSError):  # the folder goes in this moment
+        free = shutil.disk_usage(run.path).free
     return Machine(now=time.time(), process=process_of(status), written=written(run), free=free)
 
 
@@ -62,7 +66,8 @@ def told(run: RunFolder, findings: Sequence[Finding]) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "run": str(run.path),
-        "healthy": not health.broken(findings),
+        "verdict": _word(findings),
+        "healthy": _word(findings) == HEALTHY,
         "counts": counts,
         "findings": [finding.as_dict() for finding in findings],
     }
@@ -79,12 +84,23 @@ def lines(findings: Sequence[Finding]) -> list[str]:
 
 
 def verdict(run: RunFolder, findings: Sequence[Finding]) -> str:
-    """One sentence under the table."""
-    bad, warn = (sum(finding.level == level for finding in findings) for level in ("bad", "warn"))
-    name = _one_line(run.path.name)
+    """One sentence under the table: healthy is what nothing warns of."""
+    bad, warn = (_rules(findings, level) for level in ("bad", "warn"))
+    name, warned = _one_line(run.path.name), f"{len(warn)} warning{'s' if len(warn) > 1 else ''}"
+    broken, about = (", ".join(dict.fromkeys(rules)) for rules in (bad, warn))
     if bad:
-        return f"{name}: broken, {bad} of {len(findings)} findings say so"
-    return f"{name}: healthy" + (f", {warn} warning{'s' if warn > 1 else ''}" if warn else "")
+        return f"{name}: broken ({broken})" + (f", and {warned} ({about})" if warn else "")
+    return f"{name}: not broken, {warned} to look at ({about})" if warn else f"{name}: healthy"
+
+
+def _word(findings: Sequence[Finding]) -> str:
+    """The verdict in a word."""
+    return BROKEN if _rules(findings, "bad") else WARNED if _rules(findings, "warn") else HEALTHY
+
+
+def _rules(findings: Sequence[Finding], level: str) -> list[str]:
+    """The rule of each finding of a level."""
+    return [finding.rule for finding in findings if finding.level == level]
 
 
 def _one_line(text: str) -> str:

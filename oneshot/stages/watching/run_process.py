@@ -6,6 +6,7 @@ import os
 import platform
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from oneshot.measure.heartbeat import Process
@@ -24,13 +25,22 @@ def process_of(status: Mapping[str, Any]) -> Process:
         return Process(alive=False, here=here)
     except (PermissionError, OverflowError):  # somebody else's; or no number of a process at all
         pass
-    return Process(alive=True, here=here)
+    return Process(alive=not _ended(pid), here=here)
+
+
+def _ended(pid: int) -> bool:
+    """Whether it has ended and only waits for its parent to ask how (a zombie), as in a container without an init."""
+    with suppress(OSError):
+        # `4711 (name) Z 1 ...`: the name may hold anything, brackets too
+        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[:1] in ([b"Z"], [b"X"])
+    return False  # no Linux
 
 
 def written(run: RunFolder) -> float:
     """When the log or the samples of an evaluation last grew, in seconds since 1970; 0 where there are none."""
     times = [0.0]
-    for path in (run.log_path, *run.path.glob("evals/*/*/partial.jsonl")):
-        with suppress(OSError):
-            times.append(path.stat().st_mtime)
+    with suppress(OSError):  # also of `glob`, while a resume moves folders
+        for path in (run.log_path, *run.path.glob("evals/*/*/partial.jsonl")):
+            with suppress(OSError):
+                times.append(path.stat().st_mtime)
     return max(times)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from shlex import quote
 from typing import Any, TypeVar
 
 from oneshot._store import names
 from oneshot._store.rows import metric_rows
-from oneshot.errors import OneshotError
-from oneshot.measure.findings import Machine, Seen
+from oneshot.errors import OneshotError, UsageError
+from oneshot.measure.findings import Machine, Seen, number
 from oneshot.measure.heartbeat import Heartbeat, step_seconds
 from oneshot.record import RunFolder
+from oneshot.stages.display import duration
 from oneshot.stages.watching.events import sentences
 from oneshot.stages.watching.files import Tail
 from oneshot.stages.watching.pair import Pair, pair_of
@@ -45,10 +49,49 @@ class Snapshot:
         return self.seen.metrics[-1] if self.seen.metrics else {}
 
     @property
+    def trained(self) -> bool:
+        """Whether all steps are done, and the run is not over: it reads what was learned, and sums up."""
+        begins = self.heart.phase in ("starting", "preflight")  # a run that is continued, perhaps with more steps
+        return 0 < self.seen.steps <= self.seen.done and not begins and not self.heart.over
+
+    @property
     def left(self) -> float | None:
-        """Seconds left, by the median of the last steps, without evaluations; None where it is not known or over."""
+        """Seconds left; None where it is not known or over.
+
+        Of the steps by the median of the last ones, without evaluations. After the last step of the last readings, by
+        what the ones before took.
+        """
+        if self.trained:
+            return self._reading_left()
         each, steps = step_seconds(self.seen.metrics), self.seen.steps - self.seen.done
-        return each * steps if each and steps >= 0 and not self.heart.over else None
+        return each * steps if each and steps > 0 and not self.heart.over else None
+
+    @property
+    def to_read(self) -> list[str]:
+        """The tasks that were read before and not yet with the last checkpoint."""
+        steps = self.seen.steps
+        return [task for task, found in self.readings.items() if all(reading.step != steps for reading in found)]
+
+    def _reading_left(self) -> float | None:
+        before = [self.readings[task][-1].seconds for task in self.to_read]
+        now = [found[-1].seconds for task, found in self.readings.items() if task not in self.to_read]
+        ended = number(self.last.get("time"))
+        if not before or ended is None or None in before:
+            return None
+        spent = self.seen.machine.now - ended - math.fsum(seconds or 0.0 for seconds in now)
+        left = math.fsum(seconds or 0.0 for seconds in before) - max(0.0, spent)
+        return left if left > 0 else None
+
+    @property
+    def after_training(self) -> str:
+        """What goes on once all steps are done, and how long it may take; empty before, and when the run is over."""
+        if not self.trained:
+            return ""
+        if not self.to_read and self.heart.phase != "evaluating":
+            return "all steps done, finishing"
+        left = self.left
+        told = "time left unknown" if left is None else f"about {duration(left)} left, as the readings before took"
+        return f"all steps done, evaluating: {told}"
 
     @property
     def findings(self) -> list[str]:
@@ -62,6 +105,7 @@ class Snapshot:
             "schema": "oneshot.watch/1",
             "run": str(self.run.path),
             "state": heart.state,
+            "phase": heart.phase,
             "heartbeat_age": heart.age,
             "pid": heart.pid,
             "control": seen.control,
@@ -86,14 +130,25 @@ class Watcher:
         self._pair: tuple[tuple[int, int], Pair | None] | None = None
 
     def look(self, now: float) -> Snapshot:
-        """The run as it is; `now` in seconds since 1970."""
-        run = RunFolder(self.run.path)  # anew, because a resume begins another attempt
+        """The run as it is; `now` in seconds since 1970.
+
+        Raises:
+            UsageError: E104 its folder was moved or deleted meanwhile.
+        """
+        path = self.run.path
+        if not path.is_dir():
+            tries = (f"oneshot ls --runs {quote(str(path.parent))}",)
+            raise UsageError(f"{path} is not there any more: it was moved or deleted.", code="E104", tries=tries)
+        with suppress(OSError):  # it goes in this moment
+            self.run = RunFolder(path)  # anew, because a resume begins another attempt
+        run = self.run
         notes: list[str] = []
         nothing: dict[str, Any] = {}
         status = _read(run.status, nothing, notes)
         rows, events = metric_rows(self._metrics.rows()), self._events.rows()
         if strange := self._metrics.strange + self._events.strange:
-            notes.append(f"{strange} lines of metrics.jsonl and events.jsonl are no JSON objects and are left out")
+            what = "line" if strange == 1 else "lines"
+            notes.append(f"metrics.jsonl and events.jsonl: {strange} {what} without a JSON object, left out")
         seen = Seen(
             run=run,
             machine=Machine(now=now, process=process_of(status), written=written(run)),
@@ -110,13 +165,17 @@ class Watcher:
 
     def _best_and_worst(self, run: RunFolder, notes: list[str]) -> Pair | None:
         """Of the last recorded step; its file is read again only when it is another one."""
-        steps = run.rollout_steps()
-        path = run.path / "rollouts" / names.rollout(steps[-1] if steps else 0)
-        if not steps or not path.exists():
+        try:
+            steps = run.rollout_steps()
+            path = run.path / "rollouts" / names.rollout(steps[-1] if steps else 0)
+            key = (steps[-1] if steps else 0, path.stat().st_mtime_ns)
+            if self._pair is None or self._pair[0] != key:
+                self._pair = (key, pair_of(path))
+        except OSError:  # none yet, or moved by a resume in this moment
             return None
-        key = (steps[-1], path.stat().st_mtime_ns)
-        if self._pair is None or self._pair[0] != key:
-            self._pair = (key, _read(lambda: pair_of(path), None, notes))
+        except OneshotError as error:
+            notes.append(error.message)
+            return None
         return self._pair[1]
 
 
@@ -125,4 +184,6 @@ def _read(what: Callable[[], Found], empty: Found, notes: list[str]) -> Found:
         return what()
     except OneshotError as error:
         notes.append(error.message)
+    except (OSError, RecursionError) as error:
+        notes.append(f"{type(error).__name__}: {error}")
     return empty

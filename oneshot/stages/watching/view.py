@@ -19,9 +19,9 @@ from oneshot.stages.watching.pair import Pair, Sample
 from oneshot.stages.watching.readings import Reading
 from oneshot.stages.watching.state import Snapshot
 
-BESIDE = 60
-"""Columns that a row takes beside its curve."""
-MOST_TASKS, MOST_FINDINGS = 4, 4
+BESIDE, LEAST = 66, 10
+"""Columns that a row takes beside its curve, and those of the shortest curve; with fewer there is none."""
+MOST_TASKS, MOST_FINDINGS, MOST_NOTES = 4, 4, 4
 TAIL = 320
 """Characters of a response: its end, where the answer is."""
 ROWS: Sequence[tuple[str, str, str, bool]] = (
@@ -59,35 +59,42 @@ def _mean(part: Sequence[float | None]) -> float | None:
 
 def view(now: Snapshot, width: int) -> RenderableType:
     """The whole picture of a run, for a terminal of so many columns."""
-    parts: list[RenderableType] = [_head(now)]
+    parts: list[RenderableType] = [_head(now, width)]
     if now.seen.label:
         parts.append(Text(visible(now.seen.label).upper(), style="bold yellow"))
     if now.seen.steps:
         bar = Table.grid(expand=True)  # a bare bar ends without a line break and swallows the next row
         bar.add_row(ProgressBar(total=now.seen.steps, completed=now.seen.done))
         parts.append(bar)
-    parts.append(_numbers(now, max(10, min(60, width - BESIDE))))
+    parts.append(_numbers(now, min(60, width - BESIDE) if width >= BESIDE + LEAST else 0))
     if note := saturation_note(now):
         parts.append(Text(note, style="cyan"))
     if now.pair is not None:
         parts += _pair(now.pair)
     parts += [Text(f"! {visible(text)}", style="yellow") for text in now.findings[-MOST_FINDINGS:]]
-    parts += [Text(visible(note), style="red") for note in now.notes]
+    parts += [Text(visible(note), style="red") for note in now.notes[:MOST_NOTES]]
+    if len(now.notes) > MOST_NOTES:
+        parts.append(Text(f"and {len(now.notes) - MOST_NOTES} more like these", style="red"))
     return Panel(Group(*parts), title=Text(visible(now.run.path.name)), title_align="left")
 
 
-def _head(now: Snapshot) -> RenderableType:
+def _head(now: Snapshot, width: int) -> RenderableType:
     seen, each, left = now.seen, step_seconds(now.seen.metrics), now.left
     about = [str(seen.setting("model.name") or ""), str(seen.setting("algorithm.name") or "")]
     about.append("1 example" if seen.examples == 1 else f"{seen.examples} examples" if seen.examples else "")
     step = f"step {seen.done}" + (f" of {seen.steps}" if seen.steps else "")
-    pace = ([f"{each:.1f} s a step"] if each else []) + ([f"left {duration(left)}"] if left is not None else [])
+    pace = [f"{each:.1f} s a step"] if each else []
+    pace += [f"left {duration(left)}"] if left is not None and not now.after_training else []
+    what = Text(visible(" · ".join(filter(None, about))), style="dim", overflow="ellipsis", no_wrap=True)
+    where, state = Text(" · ".join([step, *pace]), style="bold"), COLOURS.get(now.heart.state, "yellow")
+    lines = [Text(line, style=state) for line in (state_line(now), now.after_training) if line]
+    if width < BESIDE:
+        return Group(where, what, *lines)
     head = Table.grid(expand=True, padding=(0, 2))
     head.add_column(ratio=1)
     head.add_column(justify="right")
-    what = Text(visible(" · ".join(filter(None, about))), style="dim", overflow="ellipsis", no_wrap=True)
-    head.add_row(Text(" · ".join([step, *pace]), style="bold"), what)
-    return Group(head, Text(state_line(now), style=COLOURS.get(now.heart.state, "yellow")))
+    head.add_row(where, what)
+    return Group(head, *lines)
 
 
 def state_line(now: Snapshot) -> str:
@@ -96,17 +103,17 @@ def state_line(now: Snapshot) -> str:
 
 
 def _numbers(now: Snapshot, width: int) -> Table:
-    """One row a quantity: its last value and its curve; held-out accuracy with its interval."""
+    """One row a quantity: its last value and its curve, `width` blocks wide (0: none); held-out with its interval."""
     table = Table.grid(padding=(0, 2))
-    for most in (24, 34, None):
-        table.add_column(no_wrap=True, max_width=most, overflow="ellipsis")
+    for most in (24, 34, None) if width else (24, None):  # without room a number is folded, never cut
+        table.add_column(no_wrap=bool(width) or most == 24, max_width=most, overflow="ellipsis" if width else "fold")
     for words, key, unit, share in ROWS:
         values = [number(row.get(key)) for row in now.seen.metrics]
         there = [value for value in values if value is not None]
         if there:
             last = values[-1]
             told = "not finite" if last is None else f"{last:.0%}" if share else f"{_short(last)} {unit}"
-            table.add_row(words, told, curve(values, share=share, width=width))
+            table.add_row(words, told, *_curve(values, share=share, width=width))
         if key == "train/accuracy":
             for task, readings in list(now.readings.items())[:MOST_TASKS]:
                 table.add_row(*_held_out(task, readings, width))
@@ -119,11 +126,15 @@ def _short(value: float) -> str:
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.2g}"
 
 
-def _held_out(task: str, readings: Sequence[Reading], width: int) -> tuple[Text, str, str]:
+def _curve(values: Sequence[float | None], *, share: bool, width: int) -> list[str]:
+    return [curve(values, share=share, width=width)] if width else []
+
+
+def _held_out(task: str, readings: Sequence[Reading], width: int) -> list[str | Text]:
     last = readings[-1]
     told = f"{last.value:.1%} ({100 * last.low:.0f} to {100 * last.high:.0f}), n {last.n}, step {last.step}"
-    line = curve([reading.value for reading in readings], share=True, width=width)
-    return Text(f"held-out {visible(task)}"), told, line
+    line = _curve([reading.value for reading in readings], share=True, width=width)
+    return [Text(f"held-out {visible(task)}"), told, *line]
 
 
 def saturation_note(now: Snapshot) -> str:

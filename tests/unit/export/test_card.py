@@ -66,6 +66,17 @@ def test_what_the_body_says() -> None:
     assert "control" not in text
 
 
+def test_nothing_reads_as_more_than_one_run() -> None:
+    found = ("In this run the model learned the example.", "supported", "32 samples")
+    text = render(replace(CARD, claims=(found,), limits=("Of *a* <b>.",)))
+    assert "difference in points (95 % interval) | in this run |" in text
+    head = text.split("### What this run shows")[1]
+    assert "at least three seeds a side" in head
+    assert "| finding | in this run | how it was tested |" in head
+    assert "| In this run the model learned the example. | ▲ supported | 32 samples |" in head
+    assert "- Of \\*a\\* \\<b\\>." in text and "may be claimed" not in text
+
+
 def test_what_is_missing_is_said() -> None:
     text = render(replace(CARD, results=(), command="", examples=(), recipe={}, stops=()))
     assert "whether it learned is not known" in text

@@ -12,7 +12,7 @@ from oneshot.types import Completion, EvalRow, Group, Problem, Verdict
 
 EXAMPLE = Problem(id="example", prompt="What is 1 + 1?", answer="2", category="add")
 PROTOCOL: Mapping[str, Any] = {
-    "samples": 1, "temperature": 0.0, "max_new_tokens": 64, "prompt": "<user>?", "grader": "number",
+    "samples": 1, "temperature": 0.0, "max_new_tokens": 64, "prompt": "<user>?", "grader": "math-lenient",
     "weights": "aaaa", "dtype": "float32",
 }  # fmt: skip
 
@@ -29,7 +29,7 @@ def new_run(
     """A run folder with its example(s), as it is before step 0."""
     whole: dict[str, Any] = {
         "data": {"source": "pi1"},
-        "reward": {"name": "number", "control": control},
+        "reward": {"name": "math", "control": control},
         "rollout": {"groups": 1, "group_size": 16},
         "seed": 0,
     } | config

@@ -176,6 +176,15 @@ def test_beyond_format_is_not_tested_against_the_lenient_grade_alone(tmp_path: P
     assert "graded both strictly" in told(made)["beyond_format"].why
 
 
+def test_beyond_format_where_no_box_is_asked_for(tmp_path: Path) -> None:
+    made = new_run(tmp_path, reward={"name": "number", "control": ""})
+    put(made, "quiz", "base", forced("l" * 10 + "0" * 50, 15))
+    put(made, "quiz", "checkpoint-8", forced("l" * 40 + "0" * 20, 40))
+    found = told(made)["beyond_format"]
+    assert found.badge == "supported" and found.estimate == pytest.approx(25 / 60)
+    assert "base as it stands 16.7 %" in found.why and "lenient" not in found.why
+
+
 def test_recorded_responses_of_the_base_show_no_learning(tmp_path: Path) -> None:
     arm = new_run(tmp_path, control="rft")
     preflight(arm, 6, 32)

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from oneshot.measure import health
-from oneshot.measure.findings import LEVELS, Machine, see
+from oneshot.measure.findings import LEVELS, Machine
+from oneshot.measure.health_seen import looked_at
 from tests.unit.measure.health_runs import CONFIG, examined, make, one, rows
 
 
@@ -92,7 +93,7 @@ def test_recorded_responses_saturate_nothing(tmp_path: Path) -> None:
     found = one(run, "saturation")
     assert "saturated at" not in found.text and "recorded responses of the base model" in found.text
     assert not [each for each in examined(run) if each.rule == "success"]
-    assert see(run, Machine(now=0.0)).saturated is None
+    assert looked_at(run, Machine(now=0.0))[0].saturated is None
 
 
 def test_no_success_in_a_pool_breaks_nothing(tmp_path: Path) -> None:

@@ -69,8 +69,33 @@ def test_damaged_files_are_findings(tmp_path: Path) -> None:
     (run.path / "metrics.jsonl").write_text('{"step": 0, "attempt": 1}\nnonsense\n{"step": 1, "attempt": 1}\n')
     (run.path / "events.jsonl").write_text('{"kind": "attempt"}\n[1]\n')
     found = [finding for finding in examined(run) if finding.rule == "damage"]
-    assert {finding.level for finding in found} == {"bad"}
+    assert {finding.level for finding in found} == {"warn"}
     assert ["line 2 is not JSON" in found[0].text, "line 2 is not a JSON object" in found[1].text] == [True, True]
+    assert [finding.numbers for finding in found] == [{"lines": [2]}, {"lines": [2]}]
+    assert one(run, "finite").numbers["dropped"] == 0
+    assert "of 20" in one(run, "state").text  # what could be read is judged as ever
+    (run.path / "metrics.jsonl").write_text("nonsense\n[]\n")
+    (whole,) = [finding for finding in examined(run) if finding.level == "bad"]
+    assert "line 1 is not JSON, and 1 more like it: left out here, 0 rows are read" in whole.text
+
+
+def test_a_torn_last_line_is_no_damage(tmp_path: Path) -> None:
+    run = make(tmp_path, steps=3)
+    with open(run.path / "metrics.jsonl", "ab") as file:
+        file.write(b'{"step": 3, "att')
+    assert not [finding for finding in examined(run) if finding.rule == "damage"]
+    assert one(run, "success").text.endswith("in 3 steps")
+
+
+def test_a_damaged_evaluation_hides_no_other(tmp_path: Path) -> None:
+    run = make(tmp_path)
+    for name in ("base", "checkpoint-20"):
+        run.write_eval("dev", name, {}, rows(1, 4))
+    (run.path / "evals" / "dev" / "base" / "results.json").write_text("{")
+    (damaged,) = [finding for finding in examined(run) if finding.rule == "damage"]
+    assert damaged.level == "bad"
+    assert "evals/dev/base/results.json cannot be read" in damaged.text
+    assert one(run, "evaluations").numbers["evaluations"] == 2
 
 
 def test_rows_of_another_version_are_a_finding(tmp_path: Path) -> None:
@@ -157,6 +182,22 @@ def test_the_demo_has_no_control_arms_so_its_settings_are_given_to_train(tmp_pat
     line = one(make(tmp_path, argv=["demo", "--seed", "1"]), "arm").next
     assert line.startswith("oneshot train --model.name tiny --data.source one.jsonl")
     assert line.endswith("--control shuffled")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["--rollout.group-size", "8"],
+        ["--rollout.group_size=8"],
+        ["--num-generations", "8"],
+        ["rollout.n=8"],
+        ["--rollout.group-size", "8", "--rollout.group-size=4"],
+    ],
+)
+def test_a_line_to_paste_has_each_flag_once(tmp_path: Path, given: list[str]) -> None:
+    argv = ["train", "--data", "one.jsonl", *given, "--seed", "1"]
+    run = make(tmp_path, lambda step: {"train/accuracy": 0.03, "frac_reward_zero_std": 0.95}, argv=argv)
+    assert one(run, "signal").next == "oneshot train --data one.jsonl --seed 1 --rollout.group-size 16"
 
 
 def test_room_for_the_next_save(tmp_path: Path) -> None:

@@ -45,7 +45,39 @@ def test_any_sign_of_life_counts() -> None:
     ):
         assert heartbeat(status, rows, events, HERE, now, written).age == 10.0
     assert heartbeat(status, [], [], HERE, now).state == "gone"
-    assert heartbeat(status, [{"time": 3000.0}], [], HERE, now).age == 0.0  # another machine's clock
+    assert heartbeat(status, [{"time": 3000.0}], [], ELSEWHERE, now).age == 0.0  # another machine's clock
+
+
+def test_a_clock_that_was_put_back_keeps_nobody_alive() -> None:
+    status = {"state": "running", "updated": 5000.0, "pid": 7}
+    dead, living = (heartbeat(status, [{}], [], process, 1400.0) for process in (HERE, ALIVE))
+    assert (dead.state, dead.age) == ("gone", None)
+    assert (living.state, living.sentence()) == ("running", "running, last sign of life unknown")
+    assert heartbeat(status, [{}], [], HERE, 4995.0).state == "running"  # clocks are not that exact
+
+
+@pytest.mark.parametrize(
+    ("phase", "process", "rows", "state", "said"),
+    [
+        ("preflight", ALIVE, [], "running", "running, in the preflight, last sign of life 15 min ago"),
+        ("evaluating", ALIVE, [{"step_time": 2.0}], "running", "running, evaluating, last sign of life 15 min ago"),
+        ("evaluating", UNKNOWN, [{}], "silent", "no sign of life for 15 min, evaluating, though process 7 may"),
+        ("preflight", HERE, [], "gone", "the process is gone"),
+        (None, ALIVE, [], "running", "running, starting, last"),  # of an older version, before its first step
+        (["x"], ALIVE, [{}], "silent", "no sign of life for 15 min, though process 7 may"),
+    ],
+)
+def test_a_process_that_exists_is_not_silent_in_a_phase(
+    phase: object, process: Process, rows: list[dict[str, Any]], state: str, said: str
+) -> None:
+    status = {"state": "running", "updated": 1000.0, "pid": 7, "phase": phase}
+    found = heartbeat(status, rows, [], process, 1900.0)
+    assert found.state == state
+    assert found.sentence().startswith(said)
+
+
+def test_a_phase_is_of_a_running_run_alone() -> None:
+    assert heartbeat({"state": "failed", "phase": "preflight"}, [], [], UNKNOWN, 5.0).phase == ""
 
 
 @pytest.mark.parametrize("state", ["done", "stopped", "failed"])
@@ -62,7 +94,7 @@ def test_no_status_at_all() -> None:
 
 def test_sentences() -> None:
     status = {"state": "running", "updated": 100.0, "pid": 7}
-    assert heartbeat(status, [], [], ALIVE, 104.0).sentence() == "running, last sign of life 4 s ago"
+    assert heartbeat(status, [{}], [], ALIVE, 104.0).sentence() == "running, last sign of life 4 s ago"
     gone = heartbeat(status, [], [], HERE, 820.0).sentence()
     assert gone.startswith("the process is gone: status.json says running, process 7 does not exist")
     assert gone.endswith("12 min old")

@@ -84,6 +84,16 @@ def test_copies_of_a_problem_are_one() -> None:
     assert alone.badge == "supported" and copied.badge == "inconclusive" and copied.estimate == alone.estimate
 
 
+def test_copies_of_a_problem_are_one_over_seeds_too() -> None:
+    words = ["0" * 12] * 4 + ["1" * 6 + "0" * 6] * 2
+    copies = {str(p): p // 6 for p in range(12)}
+    alone = over_runs([post_saturation(evaluations(*words), 0)] * 3)
+    copied = over_runs([post_saturation(evaluations(*words), 0, clusters=copies)] * 3)
+    assert alone.badge == "supported" and copied.badge == "inconclusive" and copied.estimate == alone.estimate
+    none = over_runs([post_saturation(evaluations(*words), 0, clusters={str(p): p for p in range(12)})] * 3)
+    assert none == alone and "clusters" not in copied.as_dict()
+
+
 def gain_of(change: float, n: int = 40) -> PostSaturation:
     risen = round(change * n)
     return post_saturation(evaluations(*["0" * n] * 4, *["1" * risen + "0" * (n - risen)] * 2), 0)

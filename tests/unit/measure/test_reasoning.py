@@ -54,6 +54,23 @@ def test_by_hand() -> None:
     json.dumps([gain.as_dict() for gain in found.values()], allow_nan=False)
 
 
+def test_where_no_box_is_asked_for_the_own_grade_is_both() -> None:
+    def own(right: int, boxed: int, forced: int | None = None) -> list[EvalRow]:
+        return [replace(row, correct=i < right) for i, row in enumerate(rows(boxed, 90, forced=forced))]
+
+    plain = gains_of(own(20, 0), own(60, 0), boxed=False)
+    assert list(plain) == ["gain_total", "gain_reasoning"]  # without a forced box or an arm there is no form to tell
+    assert {gain.paired.estimate for gain in plain.values()} == {0.4}
+    assert plain["gain_reasoning"].missing == ("forced", "prompt", "icl", "format")
+    arm = own(45, 0)
+    found = gains_of(own(20, 0, forced=30), own(60, 0), {"format": arm}, boxed=False)
+    assert found["gain_format"].values == {"own": 0.2, "forced": 0.3, "format": 0.45}
+    assert found["gain_format"].paired.estimate == pytest.approx(0.25) and not found["gain_format"].missing
+    assert found["gain_reasoning"].paired.estimate == pytest.approx(0.15)
+    bare = [replace(row, meta={}) for row in own(20, 0)]
+    assert gains_of(bare, bare) == {} and gains_of(bare, bare, boxed=False)["gain_total"].paired.estimate == 0
+
+
 def test_the_total_is_under_the_strict_grade() -> None:
     found = gains_of(rows(10, 60), rows(60, 60))
     assert found["gain_total"].paired.estimate == pytest.approx(0.5)

@@ -12,14 +12,10 @@ import torch
 from oneshot.model import adapters
 from oneshot.model.lora import adapt
 from oneshot.model.policy import Policy
-from oneshot.rollout.collect import collect
 from oneshot.rollout.native import NativeEngine
-from oneshot.types import Group, Problem, Sampling, Verdict
+from oneshot.types import Group, Problem, Sampling
 from tests.parts import batch_of, grpo, learner_of, one_step, ragged_groups, tiny_policy
-
-PROMPT = (5, 17, 40, 41, 90, 7)
-GOOD = range(32, 96)
-"""Rewarded tokens: 64 of 260."""
+from tests.unit.train.one_token import PROMPT, learned
 
 
 def adapted(*, seed: int = 0, rank: int = 4, move: bool = True, eos: range = range(0, 260, 10)) -> Policy:
@@ -105,25 +101,6 @@ def test_the_reference_is_the_model_without_the_adapter() -> None:
     assert torch.equal(with_adapter, without)
 
 
-class Good:
-    """Correct when the one token, read as text, is one of GOOD's."""
-
-    name = "good"
-
-    def __init__(self, policy: Policy) -> None:
-        self.texts = {policy.decode([token]) for token in GOOD}
-
-    def __call__(self, response: str, reference: str) -> Verdict:
-        return Verdict(correct=response in self.texts, extracted=response, method="exact")
-
-
-@torch.no_grad()
-def success_rate(policy: Policy) -> float:
-    """Exact: the probability mass of GOOD after the prompt."""
-    logits_V = policy.model(input_ids=torch.tensor([PROMPT])).logits[0, -1]
-    return float(logits_V.softmax(-1)[list(GOOD)].sum())
-
-
 @pytest.mark.parametrize("targets", ["all-linear", "q_proj,v_proj,o_proj"])
 def test_a_one_token_task_is_learned(targets: str) -> None:
     """From a rate of at most .3 to at least .9 in 100 updates.
@@ -132,19 +109,7 @@ def test_a_one_token_task_is_learned(targets: str) -> None:
     short for a certain answer, whatever the adapter does (rates came to rest between .63 and .94 there).
     """
     policy = adapt(tiny_policy(seed=1, hidden=64), rank=8, targets=targets, seed=0)
-    learner = learner_of(policy, grpo(), lr=3e-3)
-    engine, verify = NativeEngine(policy), Good(policy)
-    problems = [Problem(id="p", prompt="?", answer="good")] * 4
-    before = success_rate(policy)
-    assert before <= 0.3
-    for step in range(100):
-        groups = collect(
-            engine, problems, lambda _: PROMPT, verify, Sampling(max_new_tokens=1, seed=0), step, group_size=8
-        )
-        one_step(learner, batch_of(groups))
-        if success_rate(policy) >= 0.9:
-            break
-    assert success_rate(policy) >= 0.9, f"{before:.2f} -> {success_rate(policy):.2f} in {step + 1} updates"
+    learned(policy, learner_of(policy, grpo(), lr=3e-3))
 
 
 def test_checkpointed_layers_give_the_same_gradient() -> None:

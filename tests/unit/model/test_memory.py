@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from transformers import LlamaModel
 
 from oneshot.config.schema import AlgorithmConfig, Config, EvalsConfig, ModelConfig, OptimConfig, RolloutConfig
 from oneshot.errors import MachineError
@@ -16,7 +17,8 @@ from oneshot.model.memory import (
     check_memory,
     forecast,
 )
-from oneshot.model.shapes import TABLE, Shapes, shapes_of
+from oneshot.model.shapes import TABLE, shapes_of
+from tests.unit.model.kept import kept_by_autograd, llama_config
 
 SMOL = TABLE["smollm2-135m"]
 GIB = 1024**3
@@ -158,39 +160,6 @@ def test_constants_are_those_of_the_code_they_forecast() -> None:
     assert LOGIT_PIECES == 2 * 4 * CACHED
 
 
-def kept_by_autograd(shapes: Shapes, tokens: int) -> int:
-    """Bytes a Llama decoder of these shapes keeps for its backward pass over one packed row."""
-    import torch
-    from transformers import LlamaConfig, LlamaModel
-
-    config = LlamaConfig(
-        hidden_size=shapes.hidden,
-        num_hidden_layers=shapes.layers,
-        num_attention_heads=shapes.heads,
-        num_key_value_heads=shapes.kv_heads,
-        head_dim=shapes.head_dim,
-        intermediate_size=shapes.mlp,
-        vocab_size=shapes.vocab,
-        attn_implementation="sdpa",
-    )
-    model = LlamaModel(config)
-    parameters = {p.untyped_storage().data_ptr() for p in model.parameters()}
-    kept: dict[int, int] = {}
-
-    def keep(tensor: torch.Tensor) -> torch.Tensor:
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in parameters:
-            kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
-
-    mask = torch.ones(tokens, tokens, dtype=torch.bool).tril()[None, None]
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        # The result is held, so that no storage is freed and its address counted for another one.
-        output = model(input_ids=torch.zeros(1, tokens, dtype=torch.long), attention_mask=mask, use_cache=False)
-    assert output.last_hidden_state.requires_grad
-    return sum(kept.values())
-
-
 @pytest.mark.parametrize(("hidden", "heads", "kv_heads", "mlp"), [(96, 3, 1, 256), (192, 6, 2, 512), (192, 3, 3, 384)])
 @pytest.mark.parametrize("tokens", [128, 384])
 def test_activations_are_near_what_autograd_keeps(
@@ -203,4 +172,4 @@ def test_activations_are_near_what_autograd_keeps(
     plan = forecast(
         shapes, replace(config, rollout=replace(config.rollout, max_prompt_tokens=1, max_new_tokens=tokens - 1))
     )
-    assert 0.9 < plan.activations / kept_by_autograd(shapes, tokens) < 1.25
+    assert 0.9 < plan.activations / kept_by_autograd(LlamaModel(llama_config(shapes)), tokens) < 1.25

@@ -7,14 +7,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
+from transformers import LlamaForCausalLM
 
 from oneshot.config.schema import AlgorithmConfig, Config, EvalsConfig, ModelConfig, OptimConfig, RolloutConfig
 from oneshot.errors import DataError, MachineError, UsageError
+from oneshot.model import adapters
 from oneshot.model.memory import RUNTIME, check_memory, forecast
-from oneshot.model.shapes import TABLE, Shapes, lookup, shapes_of
+from oneshot.model.shapes import TABLE, lookup, shapes_of
 from oneshot.model.storage import disk_forecast
 from oneshot.model.targets import adapter_params, chosen, linear_sizes, saved_params, short_names, words
 from tests.tiny import save_tiny
+from tests.unit.model.kept import kept_by_autograd, llama_config
 
 SMOL = TABLE["smollm2-135m"]
 GIB = 1024**3
@@ -126,36 +130,6 @@ def test_an_adapter_is_a_way_out_where_it_fits() -> None:
         assert not any("lora" in line for line in caught.value.tries)
 
 
-def kept_by_autograd(shapes: Shapes, tokens: int, rank: int, bfloat16: bool) -> int:
-    """Bytes a Llama decoder with an adapter keeps for its backward pass over one packed row."""
-    import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    from oneshot.model import adapters
-
-    config = LlamaConfig(
-        hidden_size=shapes.hidden, num_hidden_layers=shapes.layers, num_attention_heads=shapes.heads,
-        num_key_value_heads=shapes.kv_heads, head_dim=shapes.head_dim, intermediate_size=shapes.mlp,
-        vocab_size=shapes.vocab, attn_implementation="sdpa",
-    )  # fmt: skip
-    model = LlamaForCausalLM(config).to(torch.bfloat16 if bfloat16 else torch.float32)
-    adapters.attach(model, rank=rank, alpha=0, asked="all-linear", seed=0)
-    parameters = {p.untyped_storage().data_ptr() for p in model.parameters()}
-    kept: dict[int, int] = {}
-
-    def keep(tensor: torch.Tensor) -> torch.Tensor:
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in parameters:
-            kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
-
-    mask = torch.ones(tokens, tokens, dtype=torch.bool).tril()[None, None]
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        output = model.model(input_ids=torch.zeros(1, tokens, dtype=torch.long), attention_mask=mask, use_cache=False)
-    assert output.last_hidden_state.requires_grad
-    return sum(kept.values())
-
-
 @pytest.mark.parametrize("bfloat16", [False, True])
 @pytest.mark.parametrize(("hidden", "heads", "kv_heads", "mlp"), [(96, 3, 1, 256), (192, 6, 2, 512)])
 @pytest.mark.parametrize("rank", [8, 32])
@@ -170,8 +144,9 @@ def test_activations_are_near_what_autograd_keeps(
         rollout=RolloutConfig(max_new_tokens=255, groups=8, max_prompt_tokens=1),
         optim=OptimConfig(micro_tokens=256),
     )
-    found = forecast(shapes, config).activations / kept_by_autograd(shapes, 256, rank, bfloat16)
-    assert 1.0 < found < 1.3
+    model = LlamaForCausalLM(llama_config(shapes)).to(torch.bfloat16 if bfloat16 else torch.float32)
+    adapters.attach(model, rank=rank, alpha=0, asked="all-linear", seed=0)
+    assert 1.0 < forecast(shapes, config).activations / kept_by_autograd(model.model, 256) < 1.3
 
 
 def test_an_adapters_folder_has_the_shapes_of_its_model(tmp_path: Path) -> None:

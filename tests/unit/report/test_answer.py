@@ -29,7 +29,9 @@ def test_exactly_five_badges_in_their_order(large: tuple[RunFolder, RunFolder]) 
     assert re.findall(r"<strong>(.*?)</strong>", part) == list(TITLES.values())
     assert tuple(TITLES) == CLAIMS
     words = [found.badge for found in claims(run, control, task="heldout")]
-    assert re.findall(r'<span class="badge [a-z-]+"><span aria-hidden="true">.</span> ([a-z ]+)</span>', part) == words
+    shown = re.findall(r'<span class="badge [a-z-]+"><span aria-hidden="true">.</span> (.*?)</span>\n', part)
+    scope = " <small>in this run</small>"
+    assert shown == [word + scope * (word in ("supported", "harmed")) for word in words] and scope in part
     assert html.count("<h1") == 1
 
 
@@ -84,10 +86,10 @@ def test_a_control_arm_of_a_later_version_is_marked_too(tmp_path: Path) -> None:
 def test_limits_write_themselves(large: tuple[RunFolder, RunFolder]) -> None:
     said = "\n".join(limits(gather(*large)))
     for words in (
-        "The headline rests on 280 problems: one problem is 0.36 points.",
+        "The main comparison rests on 280 problems: one problem is 0.36 points.",
         "sums, checkpoint-200 rests on 60 problems: one problem is 1.7 points.",
         "heldout was read at 6 points of the run, so it is no untouched test set",
-        "Both models were measured with weights in float32.",
+        "the same number format (float32), response limit (3072), grader (math)",
         "the text after the question (“Think step by step.” in training, none here)",
         "the response limit (512 tokens in training, 3072 here)",
         "the temperature (0.6 in training, greedy here)",

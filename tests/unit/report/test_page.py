@@ -126,7 +126,7 @@ def test_what_a_reader_looks_for_is_there(benign: str) -> None:
     for words in (
         "In this run the model learned this kind of problem",
         "Difference +35.0 points 95 %: +22.9 to +46.0",
-        "Transfers to held-out problems +35.0 points (95 %: +22.9 to +46.0), n 120",
+        "Transfers to held-out problems +35.0 points (95 %: +22.9 to +46.0), n 120 problems",
         "Control arm’s difference not known",
         "--control shuffled",
         "Solved by the base model 18.8\u202f% of its samples (95 %: 9\u202f% to 35\u202f%, n 32)",

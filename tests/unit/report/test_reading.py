@@ -3,11 +3,12 @@ from __future__ import annotations
 import gzip
 import json
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from oneshot.measure.run_facts import read
+from oneshot.measure.run_facts import read, rows_of
 from oneshot.measure.training_text import read_training
 from oneshot.record import RunFolder
 from oneshot.report import marks, page
@@ -58,6 +59,40 @@ def test_rows_of_an_evaluation_with_missing_keys(run: RunFolder) -> None:
     assert (second.id, len(second.response), second.meta) == ("3", 12_000, {"characters": 13_000})
     assert reading.notes == ["evaluation t of base: 1 rows have no id or no grade."]
     assert [row.response for row in reading.graded("t", "base", texts=False)] == ["", ""]
+
+
+def test_of_many_samples_the_text_of_the_first_alone_is_kept(run: RunFolder) -> None:
+    rows = [replace(eval_row("a", True, "c"), sample=s, response=f"of {s}") for s in (2, 0, 1)]
+    run.write_eval("t", "base", {}, [*rows, eval_row("b", True, "c")])
+    found = Reading(run).graded("t", "base", texts=True)
+    assert [(row.sample, row.response) for row in found] == [(2, "of 2"), (0, "of 0"), (1, ""), (0, "r")]
+
+
+def test_comparing_holds_no_responses(run: RunFolder) -> None:
+    row = {**eval_row("a", True, "c").__dict__, "prompt": "why? " * 100, "response": "word " * 1000}
+    rows = [json.dumps({**row, "sample": i, "meta": {"forced_text": "x" * 500}}).encode() + b"\n" for i in range(5_000)]
+    run.write_eval("t", "base", {}, [eval_row("a", True, "c")])
+    (run.eval_dir("t", "base") / "samples.jsonl.gz").write_bytes(gzip.compress(b"".join(rows), 1))
+    missing: list[str] = []
+    tracemalloc.start()
+    try:
+        found = rows_of(run, "t", "base", missing)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (len(found), found[7].response, found[7].sample, found[7].meta) == (5_000, "", 7, {}) and missing == []
+    assert peak < 16 << 20  # the file has 30 MB
+    assert len(rows_of(run, "t", "base", [], texts=True)[0].response) == 5_000
+
+
+def test_the_visits_of_one_example(run: RunFolder) -> None:
+    visit = {"step": 4, "problem_id": "a", "samples": 8, "successes": 2, "answers": {}}
+    rows = [visit, {**visit, "problem_id": "ab", "step": 5}, {**visit, "step": 1, "successes": 8},
+            {**visit, "step": 6, "samples": 0}, {**visit, "step": None}]  # fmt: skip
+    text = "\n".join(json.dumps(row) for row in rows)
+    (run.path / "history.jsonl").write_text(text + '\n{"problem_id": "a", "st', "utf-8")
+    assert Reading(run).visits("a") == [(1, 8, 8), (4, 2, 8)]
+    assert Reading(run).visits("c") == []
 
 
 def test_names_of_an_evaluation_come_from_its_folder_where_they_are_not_told(run: RunFolder) -> None:

@@ -18,16 +18,9 @@ from oneshot.rollout.graphs import Work
 from oneshot.rollout.native import NativeEngine
 from oneshot.types import Completion, Sampling
 from tests.parts import tiny_policy
+from tests.unit.rollout.sampling import Request, assert_close
 
 HOT = Sampling(temperature=0.9, max_new_tokens=21, seed=3)
-Request = tuple[tuple[int, ...], int]
-"""A prompt and a sample number."""
-
-
-@pytest.fixture(scope="module")
-def policy() -> Policy:
-    """Ends in one token of about ten, so that rows finish at different times."""
-    return tiny_policy(eos=range(0, 260, 10))
 
 
 def requests_of(prompts: int, copies: int) -> list[Request]:
@@ -56,9 +49,7 @@ def run(made: FixedDecoding) -> list[Completion]:
 
 def assert_same(found: Sequence[Completion], expected: Sequence[Completion]) -> None:
     assert [c.tokens for c in found] == [c.tokens for c in expected]
-    for one, other in zip(found, expected, strict=True):
-        assert one.logprobs == pytest.approx(other.logprobs, abs=1e-5)
-        assert (one.text, one.finished) == (other.text, other.finished)
+    assert_close(found, expected)
 
 
 @pytest.mark.parametrize("temperature", [0.0, 0.9])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -11,8 +10,9 @@ import torch
 from oneshot.model.policy import Policy
 from oneshot.rollout import native
 from oneshot.rollout.native import NativeEngine
-from oneshot.types import Completion, Group, Problem, Sampling
+from oneshot.types import Group, Problem, Sampling
 from tests.parts import batch_of, grpo, learner_of, tiny_policy
+from tests.unit.rollout.sampling import Request, assert_close, by_generate, sample
 
 PROMPTS: list[tuple[int, ...]] = [
     (5, 17, 40, 41, 90, 7),
@@ -25,42 +25,14 @@ PROMPTS: list[tuple[int, ...]] = [
 HOT = Sampling(temperature=1.0, max_new_tokens=12, seed=3)
 
 
-def sample(
-    policy: Policy, requests: Sequence[tuple[tuple[int, ...], int]], sampling: Sampling, **options: int
-) -> list[Completion]:
-    """Completions of (prompt, sample number) requests in step 0."""
-    engine = NativeEngine(policy, **options)
-    return engine.generate([prompt for prompt, _ in requests], sampling, [(0, number) for _, number in requests])
-
-
-@pytest.fixture(scope="module")
-def policy() -> Policy:
-    """Ends in one token of about ten, so that rows finish at different times."""
-    return tiny_policy(eos=range(0, 260, 10))
-
-
 @pytest.fixture(scope="module")
 def unending() -> Policy:
     """No token ends a response."""
     return tiny_policy(eos=[-1])
 
 
-def many(copies: int = 8) -> list[tuple[tuple[int, ...], int]]:
+def many(copies: int = 8) -> list[Request]:
     return [(prompt, i * copies + s) for i, prompt in enumerate(PROMPTS) for s in range(copies)]
-
-
-def by_generate(policy: Policy, prompt: tuple[int, ...], limit: int) -> tuple[int, ...]:
-    """transformers' own greedy decoding of one prompt."""
-    ids = torch.tensor([prompt])
-    out = policy.model.generate(
-        ids,
-        attention_mask=torch.ones_like(ids),
-        do_sample=False,
-        max_new_tokens=limit,
-        eos_token_id=sorted(policy.eos_ids),
-        pad_token_id=0,
-    )
-    return tuple(out[0, len(prompt) :].tolist())
 
 
 def test_greedy_is_what_transformers_generates(policy: Policy) -> None:
@@ -113,12 +85,6 @@ def test_a_request_gets_the_same_response_wherever_it_is_decoded(policy: Policy)
     assert len({c.tokens for c in together}) > 40
 
 
-def assert_close(found: Sequence[Completion], expected: Sequence[Completion]) -> None:
-    for one, other in zip(found, expected, strict=True):
-        assert one.logprobs == pytest.approx(other.logprobs, abs=1e-5)
-        assert (one.text, one.finished) == (other.text, other.finished)
-
-
 def test_seed_step_and_sample_each_change_the_response(policy: Policy) -> None:
     engine, prompt = NativeEngine(policy), PROMPTS[0]
     cases = [(3, 0, 0), (4, 0, 0), (3, 1, 0), (3, 0, 1), (3, 0, 0)]
@@ -156,26 +122,16 @@ def test_every_end_id_ends_a_response(unending: Policy) -> None:
         assert after.tokens == before.tokens[: first + 1]
 
 
-def test_dropping_rows_early_or_never_makes_no_difference(policy: Policy, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dropping_rows_early_or_never_makes_no_difference(
+    policy: Policy, shapes: list[tuple[int, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     expected = sample(policy, many(), HOT)
     for share in (0.0, 2.0):
         monkeypatch.setattr(native, "DROP_SHARE", share)
+        shapes.clear()
         found = sample(policy, many(), HOT)
         assert [c.tokens for c in found] == [c.tokens for c in expected]
-
-
-@pytest.fixture
-def shapes(unending: Policy, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
-    """The shape of the token ids of every forward."""
-    seen: list[tuple[int, ...]] = []
-    original = type(unending.decoder).forward
-
-    def spy(self: object, input_ids: torch.Tensor, **options: object) -> object:
-        seen.append(tuple(input_ids.shape))
-        return original(self, input_ids=input_ids, **options)
-
-    monkeypatch.setattr(type(unending.decoder), "forward", spy)
-    return seen
+        assert ({rows for rows, tokens in shapes if tokens == 1} == {48}) is (share == 2.0)
 
 
 def test_equal_prompts_are_prefilled_once(unending: Policy, shapes: list[tuple[int, ...]]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -13,63 +12,16 @@ from oneshot.model.policy import Policy
 from oneshot.rollout import linear
 from oneshot.rollout.draw import Filters
 from oneshot.rollout.native import NativeEngine
-from oneshot.types import Completion, Sampling
+from oneshot.types import Sampling
 from tests.parts import tiny_policy
+from tests.unit.rollout.sampling import Request, assert_close, by_generate, sample
 
 HOT = Sampling(temperature=1.0, max_new_tokens=12, seed=3)
-Request = tuple[tuple[int, ...], int]
-"""A prompt and a sample number."""
-
-
-def sample(policy: Policy, requests: Sequence[Request], sampling: Sampling, **options: int) -> list[Completion]:
-    """Completions in step 0."""
-    engine = NativeEngine(policy, **options)
-    return engine.generate([prompt for prompt, _ in requests], sampling, [(0, number) for _, number in requests])
-
-
-@pytest.fixture(scope="module")
-def policy() -> Policy:
-    """Ends in one token of about ten, so that rows finish at different times."""
-    return tiny_policy(eos=range(0, 260, 10))
-
-
-@pytest.fixture
-def shapes(policy: Policy, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
-    """The shape of the token ids of every forward."""
-    seen: list[tuple[int, ...]] = []
-    original = type(policy.decoder).forward
-
-    def spy(self: object, input_ids: torch.Tensor, **options: object) -> object:
-        seen.append(tuple(input_ids.shape))
-        return original(self, input_ids=input_ids, **options)
-
-    monkeypatch.setattr(type(policy.decoder), "forward", spy)
-    return seen
 
 
 def many(copies: int = 8) -> list[Request]:
     prompts = [prompt for prompt, _ in different_prompts(6)]
     return [(prompt, i * copies + s) for i, prompt in enumerate(prompts) for s in range(copies)]
-
-
-def by_generate(policy: Policy, prompt: tuple[int, ...], limit: int) -> tuple[int, ...]:
-    """transformers' own greedy decoding of one prompt."""
-    ids = torch.tensor([prompt])
-    out = policy.model.generate(
-        ids,
-        attention_mask=torch.ones_like(ids),
-        do_sample=False,
-        max_new_tokens=limit,
-        eos_token_id=sorted(policy.eos_ids),
-        pad_token_id=0,
-    )
-    return tuple(out[0, len(prompt) :].tolist())
-
-
-def assert_close(found: Sequence[Completion], expected: Sequence[Completion]) -> None:
-    for one, other in zip(found, expected, strict=True):
-        assert one.logprobs == pytest.approx(other.logprobs, abs=1e-5)
-        assert (one.text, one.finished) == (other.text, other.finished)
 
 
 def different_prompts(count: int) -> list[tuple[tuple[int, ...], int]]:
@@ -118,10 +70,17 @@ def test_a_limit_of_one_token_needs_no_step(shapes: list[tuple[int, ...]]) -> No
 
 
 def test_turned_products_are_the_same_products(policy: Policy, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = []
+    found, asked, forward = [], list[torch.nn.Linear](), linear._forward
+
+    def counted(layer: torch.nn.Linear, x: torch.Tensor) -> torch.Tensor:
+        asked.append(layer)
+        return forward(layer, x)
+
+    monkeypatch.setattr(linear, "_forward", counted)
     for turned in (False, True):
         monkeypatch.setattr(linear, "turned", lambda device, turned=turned: turned)
         found.append(sample(policy, many(), HOT))
+        assert bool(asked) is turned
         assert all("forward" not in module.__dict__ for module in policy.model.modules())
     assert [c.tokens for c in found[0]] == [c.tokens for c in found[1]]
     assert_close(found[0], found[1])
@@ -132,13 +91,16 @@ def test_a_turned_layer_keeps_its_bias_and_its_shape(monkeypatch: pytest.MonkeyP
     layer, x = torch.nn.Linear(5, 7), torch.randn(3, 2, 5)
     expected = layer(x)
     with torch.no_grad(), linear.few_rows(torch.nn.Sequential(layer)):
+        assert "forward" in layer.__dict__
         found = layer(x)
     assert found.is_contiguous()
     torch.testing.assert_close(found, expected.detach())
 
 
-def test_layers_are_given_back_after_an_error(policy: Policy) -> None:
+def test_layers_are_given_back_after_an_error(policy: Policy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linear, "turned", lambda device: True)
     with pytest.raises(ZeroDivisionError), linear.few_rows(policy.decoder):
+        assert any("forward" in module.__dict__ for module in policy.model.modules())
         raise ZeroDivisionError
     assert all("forward" not in module.__dict__ for module in policy.model.modules())
 

@@ -47,6 +47,22 @@ def study_in(tmp_path: Path, text: str = TEXT) -> StudyFolder:
     return made
 
 
+DRIFT: Mapping[str, Mapping[int, float]] = {
+    "full": {2: 0.05, 4: 0.4},
+    "shuffled": {2: 0.06, 4: 0.1},
+    "pg": {2: 1e-9, 4: 1e-8},
+}
+"""Arm -> step -> drift of every seed of `fill`: full comes to .4, shuffled to .1, pg hardly moves."""
+
+
+def fill(folder: StudyFolder, drift: Mapping[str, Mapping[int, float]] | None = None) -> None:
+    """Of 20 problems full ends at 12, 14, 13 right, pg at 8, 8, 8 and shuffled at 2, 4, 3."""
+    last = {"full": (12, 14, 13), "pg": (8, 8, 8), "shuffled": (2, 4, 3)}
+    for arm, counts in last.items():
+        for seed, count in enumerate(counts):
+            cell(folder, arm, seed, {2: right(count // 2), 4: right(count)}, (drift or {}).get(arm))
+
+
 def right(count: int, first: int = 0) -> str:
     """20 responses, of which so many are right, from the `first` on."""
     return "".join("1" if first <= i < first + count else "0" for i in range(20))

@@ -204,3 +204,13 @@ def test_beside_a_trained_control_the_format_run_is_not_used(told: Callable[...,
     put(other, "math500", "checkpoint-4", right(30))
     notes = told(one.path, other.path, "--format-only", shape.path)["notes"]
     assert any("--format-only is used where A is a base model" in note for note in notes)
+
+
+def test_a_control_arm_is_marked_in_the_object_as_in_the_text(told: Callable[..., dict[str, Any]]) -> None:
+    one, null = run(Path("runs"), "one"), run(Path("runs"), "null")
+    null.write_json("config.json", {**null.config(), "reward": {"name": "math", "control": "shuffled"}})
+    for each in (one, null):
+        put(each, "math500", "base", "1" * 10 + "0" * 30)
+        put(each, "math500", "checkpoint-4", "1" * 12 + "0" * 28)
+    found = told(f"{null.path}:base", f"{null.path}:checkpoint-4", f"{one.path}:checkpoint-4")["arms"]
+    assert [found[letter][0]["label"] for letter in "ABC"] == ["", "control arm: shuffled rewards", ""]

@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
+from oneshot.cli.options import parse
+from oneshot.cli.options import request as parse_request
 from oneshot.config.load import from_dict, to_dict
 from oneshot.config.origins import DEFAULT
 from oneshot.config.request import Request
-from oneshot.config.schema import AlgorithmConfig, Config, OptimConfig, RewardConfig
+from oneshot.config.schema import AlgorithmConfig, Config, OptimConfig, RewardConfig, RolloutConfig
 from oneshot.data.corruption import TRUE_ANSWER
 from oneshot.errors import DataError, UsageError
 from oneshot.record import RunFolder
@@ -149,6 +151,35 @@ def test_shuffled_moves_rewards_as_far_as_the_credit_compares_them(
     (other,) = prober(ScriptedEngine(lambda round, problem: 0)).groups(problems(1), 4, round=0)
     found = [pay(step, [group, replace(other, id=1)]) for step in range(20)]
     assert any(sum(c.reward for c in groups[1].completions) for groups in found) is across
+    assert controls.across(setup.config) is across
+
+
+@pytest.mark.parametrize(
+    ("rollout", "algorithm", "warned"),
+    [
+        (RolloutConfig(dynamic=True), AlgorithmConfig(name="ppo"), True),
+        (RolloutConfig(dynamic=True), AlgorithmConfig(pooled=True), True),
+        (RolloutConfig(dynamic=True, max_rounds=1), AlgorithmConfig(pooled=True), False),
+        (RolloutConfig(dynamic=True), AlgorithmConfig(), False),
+        (RolloutConfig(), AlgorithmConfig(name="ppo"), False),
+    ],
+)
+def test_where_shuffled_is_no_exact_null_it_is_said(
+    rollout: RolloutConfig, algorithm: AlgorithmConfig, warned: bool
+) -> None:
+    config = replace(asked("shuffled").config, rollout=rollout, algorithm=algorithm)
+    told = [line for line in controls.said(config, {}) if line.startswith("warning: control arm: shuffled rewards: ")]
+    assert bool(told) is warned
+    assert not any("warning" in line for line in controls.said(replace(config, reward=RewardConfig()), {}))
+
+
+@pytest.mark.parametrize("typed", ["--control", "--reward.control"])
+def test_a_misspelt_arm_is_told_by_the_flag_that_people_type(typed: str) -> None:
+    with pytest.raises(UsageError, match="Did you mean 'shuffled'") as refused:
+        parse_request(parse(("train", typed, "shufled")), ("train",), {})
+    assert refused.value.message.startswith('reward.control = "shufled" (flag --control) is no control arm.')
+    with pytest.raises(UsageError, match=r"data\.corrupt = 2\.0 \(flag --corrupt\) must be between 0 and 1"):
+        parse_request(parse(("train", "--corrupt", "2")), ("train",), {})
 
 
 def test_what_is_nobodys_answer_is_none_to_a_function_that_need_not_look_at_it() -> None:

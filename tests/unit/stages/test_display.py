@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 from rich.live import Live
 
-from oneshot.stages.display import Eta, Lines, LivePanel, display, duration, printable, spark
+from oneshot.stages.display import Eta, Lines, LivePanel, display, duration, printable, spark, step_line
 from tests.unit.stages.parts import metrics
 
 HOSTILE = "\x1b[2J\x1b]0;title\x07 \r\u202eabc\u200b\x9b31m\x00 [bold red]markup[/]"
@@ -38,6 +38,7 @@ def test_lines_prints_one_line_a_step_on_stderr(capsys: pytest.CaptureFixture[st
     first, second = told.err.splitlines()
     assert first == "step 1/12  right 0.25  signal 1.00  entropy 0.50  tokens 20  cut 0.10  2.0 s  left 0:22"
     assert second.endswith("4.0 s  left 0:40")
+    assert step_line(12, 12, metrics(step_time=4.0), 0.0).endswith("4.0 s  all steps done")
 
 
 def test_a_note_of_hostile_text_is_one_harmless_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,7 +19,7 @@ from oneshot.stages.loop import TrainParts
 from oneshot.stages.setup import Setup
 from oneshot.stages.training import drift
 from oneshot.stages.training.drift import mean_by_prompt
-from oneshot.types import Problem
+from oneshot.types import Problem, Sampling
 from tests.tiny import save_tiny
 from tests.unit.stages.setups import QUESTION, graded_by, tiny_setup
 
@@ -146,15 +146,17 @@ def test_the_answers_are_sampled_once_and_greedily(folder: Path, tmp_path: Path,
 
 def test_at_most_32_problems_and_512_tokens_are_used(folder: Path, tmp_path: Path, monkeypatch: Any) -> None:
     setup = tiny_setup(folder, evals=EvalsConfig(max_new_tokens=4000))
+    setup, run = replace(setup, render_eval=lambda problem: (1, 2)), RunFolder.create(tmp_path, "x", {}, [])
     asked: list[tuple[int, int]] = []
-    monkeypatch.setattr(
-        setup.eval_engine, "generate", lambda prompts, sampling, streams: asked.append(
-            (len(prompts), sampling.max_new_tokens)
-        ) or []
-    )  # fmt: skip
-    setup = replace(setup, render_eval=lambda problem: (1, 2))
-    with pytest.raises(ValueError, match="zip"):
-        drift._answers(setup, (HELD * 20)[: drift.DRIFT_PROMPTS])
+
+    def generate(prompts: list[Any], sampling: Sampling, streams: object) -> None:
+        asked.append((len(prompts), sampling.max_new_tokens))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(setup.eval_engine, "generate", generate)
+    learner = loop.build(setup, [QUESTION], run).learner
+    with pytest.raises(KeyboardInterrupt):
+        drift.begin(setup, run, learner, HELD * 20, lambda text: None)
     assert asked == [(32, 512)]
 
 

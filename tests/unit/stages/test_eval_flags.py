@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from oneshot.cli.main import main
+from oneshot.config.origins import DEFAULT
 from oneshot.config.request import Request
+from oneshot.config.schema import Config, DataConfig, RewardConfig
 from oneshot.errors import UsageError
-from oneshot.stages.evals.flags import check_k, check_least, missed, read
+from oneshot.stages.evals.flags import check_k, check_least, missed, passed_over, read
 
 
 def request(*words: str, **flags: Any) -> Request:
@@ -52,6 +56,33 @@ def test_sampling_settings_do_not_go_with_stored_outputs() -> None:
     asked = Request(verb="eval", verb_flags={"responses": "r"}, origins={"evals.samples": "flag --n"})
     with pytest.raises(UsageError, match=r"--evals.samples says how a model is asked"):
         read(asked)
+
+
+def test_a_control_arm_of_a_recipe_does_nothing_here_and_that_is_said() -> None:
+    found = {"reward.control": "file r.toml:3", "data.corrupt": DEFAULT, "optim.lr": "file r.toml:5"}
+    config = Config(reward=RewardConfig(control="shuffled"))
+    told = passed_over(Request(verb="eval", config=config, origins=found))
+    assert told == [
+        'reward.control = "shuffled" (file r.toml:3) acts in training only and changes nothing measured here'
+    ]
+    corrupt = Config(data=DataConfig(corrupt=0.5))
+    given = {"data.corrupt": "environment ONESHOT_DATA__CORRUPT"}
+    assert passed_over(Request(verb="eval", config=corrupt, origins=given))[0].startswith("data.corrupt = 0.5 (env")
+    assert passed_over(Request(verb="eval", config=Config(), origins={"reward.control": "file r.toml:3"})) == []
+
+
+@pytest.mark.parametrize(
+    "words", [("nobody/knows", "--data", "x.jsonl"), ("--responses", "x.jsonl", "--tasks", "gsm8k")]
+)
+def test_it_is_said_of_a_model_and_of_responses(
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("r.toml").write_text('reward.control = "shuffled"\noptim.lr = 1e-4\n', encoding="utf-8")
+    assert main(["eval", *words, "-c", "r.toml"]) == 2
+    first, second = capsys.readouterr().err.splitlines()[:2]
+    assert first.startswith('note: reward.control = "shuffled" (file r.toml:1) acts in training only')
+    assert second.startswith("E106 ")
 
 
 def test_n_below_k() -> None:

@@ -154,6 +154,7 @@ DAMAGE = {
     "summary no JSON": ("summary.json", "{"),
     "summary without numbers": ("summary.json", '{"paired": {"base": 1}}'),
     "numbers that are none": ("summary.json", '{"tasks": [1, 2]}'),
+    "nested without end": ("summary.json", "[" * 100_000),
 }
 
 

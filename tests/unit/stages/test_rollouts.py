@@ -12,7 +12,7 @@ import pytest
 
 from oneshot.cli.main import main
 from oneshot.record import RunFolder
-from oneshot.stages.rollouts import choose
+from oneshot.stages.rollouts import choose, flip_of
 from oneshot.stages.watching.rollouts_choose import ranges
 from oneshot.stages.watching.rollouts_read import Response, training
 from oneshot.types import EvalRow
@@ -67,7 +67,7 @@ def test_the_last_step_is_listed(rollouts: Told) -> None:
     assert "wrong  group 0, sample 0  3 tokens  answer 4" in out
     assert "right  group 1, sample 1  3 tokens  CUT at the limit  answer 5" in out
     assert out.count("What is 2 + 3?") == 2  # once a problem, not once a response
-    assert err == "4 responses, 1 right; 4 shown\n"
+    assert err == "4 responses, 1 of them right; shown: all 4\n"
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,10 @@ def test_filters(rollouts: Told, words: tuple[str, ...], places: list[str]) -> N
 
 
 def test_what_is_not_shown_is_counted(rollouts: Told) -> None:
-    assert rollouts("--wrong", "--n", "2")[2] == "4 responses, 1 right; 3 as asked for, 2 shown; --n 3 shows all\n"
+    head = "4 responses, 1 of them right; shown: "
+    assert rollouts("--wrong", "--n", "2")[2] == f"{head}2 of the 3 that fit the flags (--n 3 shows all)\n"
+    assert rollouts("--wrong")[2] == f"{head}all 3 that fit the flags\n"
+    assert rollouts("--grep", "nothing of it")[2] == f"{head}none that fit the flags\n"
     found = as_json(rollouts, "--wrong", "--n", "2")
     assert (found["read"], found["right"], found["matching"], len(found["rows"])) == (4, 1, 3, 2)
 
@@ -128,8 +131,29 @@ def test_two_checkpoints_on_the_same_problems(rollouts: Told) -> None:
     assert [r["flip"] for r in as_json(rollouts, "--diff", "base,3", "--wrong")["rows"]] == ["lost"]
     assert [r["flip"] for r in as_json(rollouts, "--diff", "3,base")["rows"]] == ["gained", "lost", "right"]
     assert [r["first"]["id"] for r in as_json(rollouts, "--diff", "base,3", "--grep", "again")["rows"]] == ["p1"]
+    assert as_json(rollouts, "--flipped")["flips"] == {"gained": 1, "lost": 1, "wrong": 0, "right": 1, "ungraded": 0}
+
+
+def test_how_many_flipped_which_way_is_said(run: RunFolder, rollouts: Told) -> None:
+    ways = (
+        "3 problems that both answered: 1 wrong with base and right with checkpoint-3, "
+        "1 right with base and wrong with checkpoint-3, 1 right with both\n"
+    )
     code, out, err = rollouts("--flipped", "--n", "1")
-    assert (code, err) == (0, "3 problems that both answered, 2 right; 2 as asked for, 1 shown; --n 2 shows all\n")
+    assert (code, err) == (0, f"{ways}shown: 1 of the 2 that turned (--n 2 shows all)\n")
+    assert rollouts("--flipped")[2] == f"{ways}shown: all 2 that turned\n"
+    assert rollouts("--flipped", "--id", "p0")[2] == f"{ways}shown: all 1 that turned and fit the other flags\n"
+    assert rollouts("--diff", "base,3", "--wrong")[2] == f"{ways}shown: all 1 that fit the flags\n"
+    assert rollouts("--diff", "base,3")[2] == f"{ways}shown: all 3\n"
+    # Two samples a problem, and nothing turned.
+    rows = [row(0, False, "8", sample=sample) for sample in range(2)]
+    for name in ("base", "checkpoint-3"):
+        run.write_eval("dev", name, {}, rows)
+    told = (
+        "2 pairs of responses to 1 problem that both answered: 0 wrong with base and right with checkpoint-3, "
+        "0 right with base and wrong with checkpoint-3, 2 wrong with both\nshown: none that turned\n"
+    )
+    assert rollouts("--flipped", "--task", "dev")[2] == told
     assert flat(out).startswith("dev: base and checkpoint-3 on the same problems p0 reference 7")
 
 
@@ -178,6 +202,11 @@ def test_a_damaged_file_is_an_error(run: RunFolder, rollouts: Told) -> None:
     assert status == 2
     assert "is damaged" in err
     assert rollouts("--step", "1")[0] == 0
+
+
+def test_what_nothing_graded_has_not_turned() -> None:
+    ways = [flip_of(a, b) for a, b in ((None, False), (None, None), (True, None), (False, True))]
+    assert ways == ["ungraded", "ungraded", "ungraded", "gained"]
 
 
 def test_ranges() -> None:

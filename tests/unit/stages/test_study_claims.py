@@ -8,7 +8,8 @@ import pytest
 
 from oneshot.errors import UsageError
 from oneshot.stages.studies import text as study_text
-from oneshot.stages.studies.folder import DONE, Cell, preregistration
+from oneshot.stages.studies.folder import DONE, Cell
+from oneshot.stages.studies.registration import preregistration
 from oneshot.stages.studies.results import told
 from oneshot.stages.studies.table import announced, table_of
 from tests.unit.stages.studying import TASK, TEXT, cell, right, study_in

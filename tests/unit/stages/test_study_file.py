@@ -8,7 +8,7 @@ import pytest
 
 from oneshot.config.sources import find_recipe, find_study
 from oneshot.errors import UsageError
-from oneshot.stages.studies.arms import Plan, check_different, contents, plan_of, resolved
+from oneshot.stages.studies.arms import Plan, check_different, contents, passed_over, plan_of, resolved
 from oneshot.stages.studies.file import read_study
 
 GOOD = """\
@@ -78,6 +78,10 @@ def test_what_is_read(tmp_path: Path) -> None:
         ('reward.control = "shuffled"', 'seed = 1', "E105", "seed cannot differ between arms"),
         ('name = "no-kl"', 'name = "no-kl"\nexamples = 2', "E103", "there are 0 [[example]]s"),
         ("[[arm]]", "[[arm]", "E106", "is not valid TOML"),
+        ("[base.optim]", "seed = 7\n[base.optim]", "E105", "s.toml line 10: seed in [base] would do nothing"),
+        ("[base.optim]", '[base.save]\nruns = "x"\n[base.optim]', "E105", "line 11: save.runs in [base] would do"),
+        ("[base.optim]", 'save.name = "x"\n[base.optim]', "E105", "line 10: save.name in [base] would do nothing"),
+        ("seeds =", "examples = 2\nseeds =", "E103", "s.toml line 5: examples = 2, but there are 0 [[example]]s"),
     ],
 )  # fmt: skip
 def test_what_is_refused(tmp_path: Path, before: str, after: str, code: str, said: str) -> None:
@@ -85,6 +89,20 @@ def test_what_is_refused(tmp_path: Path, before: str, after: str, code: str, sai
         plan(tmp_path, GOOD.replace(before, after, 1))
     assert caught.value.code == code
     assert said in caught.value.message
+
+
+def test_what_the_study_decides_is_asked_for_elsewhere(tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        plan(tmp_path, GOOD.replace("reward.control = ", "seed = 1\nreward.control = "))
+    assert caught.value.tries == ("seeds = [0, 1, 2]   (above [base])",)
+    kept = plan(tmp_path, GOOD.replace("[base.optim]", "save.keep = 1\n[base.optim]"))
+    assert kept.arms["full"].save.keep == 1
+    (tmp_path / "r.toml").write_text("seed = 5\noptim.lr = 1e-4\n", encoding="utf-8")
+    below = plan(tmp_path, GOOD.replace("[base]", f'[base]\nrecipe = "{tmp_path / "r.toml"}"'))
+    assert (below.arms["full"].seed, below.arms["full"].optim.lr) == (0, 1e-4)
+    (told,) = passed_over(below.study)
+    assert told.endswith("r.toml line 1: seed = 5 is passed over: a study gives every cell its own")
+    assert passed_over(kept.study) == []
 
 
 def test_a_study_needs_an_arm_and_a_file(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,21 +16,12 @@ from oneshot.stages.studies.results import told
 from oneshot.stages.studies.table import table_of
 from oneshot.stages.studies.text import text
 from tests.unit.stages.comparing import put
-from tests.unit.stages.studying import TASK, cell, right, study_in
+from tests.unit.stages.studying import DRIFT, TASK, cell, fill, right, study_in
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> StudyFolder:
     return study_in(tmp_path)
-
-
-def full_study(folder: StudyFolder, drift: Mapping[str, Mapping[int, float]] | None = None) -> None:
-    """Of 20 problems full ends at 12, 14, 13 right, pg at 8, 8, 8 and shuffled at 2, 4, 3."""
-    last = {"full": (12, 14, 13), "pg": (8, 8, 8), "shuffled": (2, 4, 3)}
-    for arm, counts in last.items():
-        for seed, count in enumerate(counts):
-            own = (drift or {}).get(arm)
-            cell(folder, arm, seed, {2: right(count // 2), 4: right(count)}, own)
 
 
 def claims_of(folder: StudyFolder) -> dict[tuple[str, str], dict[str, Any]]:
@@ -40,7 +30,7 @@ def claims_of(folder: StudyFolder) -> dict[tuple[str, str], dict[str, Any]]:
 
 
 def test_three_seeds_at_equal_steps(folder: StudyFolder) -> None:
-    full_study(folder)
+    fill(folder)
     table = table_of(folder)
     (task,) = table.tasks
     assert (task.task, task.n, task.step) == (TASK, 20, 4)
@@ -69,7 +59,7 @@ def test_three_seeds_at_equal_steps(folder: StudyFolder) -> None:
 
 
 def test_training_numbers_stand_beside_those_of_the_baseline(folder: StudyFolder) -> None:
-    full_study(folder)
+    fill(folder)
     lines = text(table_of(folder))
     (row,) = [line for line in lines if line.startswith("| full ") and "10.0 % -> 90.0 %" in line]
     assert "shuffled +15.0" in row
@@ -115,9 +105,7 @@ def test_fewer_common_steps_are_said(folder: StudyFolder) -> None:
 
 
 def test_equal_drift_by_hand(folder: StudyFolder) -> None:
-    # full comes to .4, shuffled to .1: the common drift is .1. pg hardly moved.
-    drift = {"full": {2: 0.05, 4: 0.4}, "shuffled": {2: 0.06, 4: 0.1}, "pg": {2: 1e-9, 4: 1e-8}}
-    full_study(folder, drift)
+    fill(folder, DRIFT)  # the common drift is shuffled's .1
     table = table_of(folder)
     at = table.tasks[0].drift
     assert at is not None
@@ -141,14 +129,14 @@ def test_equal_drift_by_hand(folder: StudyFolder) -> None:
 
 
 def test_without_a_record_of_drift_it_is_said(folder: StudyFolder) -> None:
-    full_study(folder)
+    fill(folder)
     table = table_of(folder)
     assert table.tasks[0].drift is None
     assert any("full has no record of its drift" in note for note in table.notes)
 
 
 def test_a_cell_that_is_not_done_is_left_out(folder: StudyFolder) -> None:
-    full_study(folder)
+    fill(folder)
     folder.update("full", 2, state="running")
     table = table_of(folder)
     assert table.arms["full"]["seeds"] == [0, 1]
@@ -173,3 +161,17 @@ def test_the_gain_after_saturation_over_seeds(folder: StudyFolder) -> None:
     lines = text(table)
     assert any(line.startswith("| full | 0, 0, 0") and "+35.0 [" in line for line in lines)
     assert told(table)["after_saturation"]["full"]["saturated"] == {0: 0, 1: 0, 2: 0}
+
+
+def test_arms_that_were_never_read_after_one_step_are_told_and_not_compared(folder: StudyFolder) -> None:
+    cell(folder, "full", 0, {2: right(4)})
+    cell(folder, "shuffled", 0, {4: right(1)})
+    table = table_of(folder)
+    assert table.tasks == []
+    assert any(f"{TASK}: there is no step after which all finished cells read it" in note for note in table.notes)
+    assert "The finished cells read nothing in common, so there is nothing to compare." in text(table)
+
+
+def test_a_step_without_an_accuracy_has_none(folder: StudyFolder) -> None:
+    cell(folder, "full", 0, {4: right(4)}, accuracy=(0.1, float("nan")))  # recorded as null
+    assert table_of(folder).arms["full"]["training"] == {"first": 0.1, "last": None}

@@ -112,7 +112,7 @@ def test_a_run_before_its_first_step_and_one_of_another_version(tmp_path: Path) 
     (run.path / "config.json").write_text("{")
     text = flat(drawn(view(look(run), 80)))
     assert "step 1" in text
-    assert "1 lines of metrics.jsonl" in text
+    assert "1 line without a JSON object" in text
     assert "config.json is not JSON" in text
 
 

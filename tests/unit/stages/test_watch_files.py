@@ -57,12 +57,24 @@ def test_a_file_that_was_cut_and_grew_longer_than_before_is_read_again(tmp_path:
     assert steps(tail) == [7]
 
 
-def test_strange_lines_are_counted_and_passed_over(tmp_path: Path) -> None:
+def test_a_file_that_was_rewritten_in_place_is_read_again(tmp_path: Path) -> None:
     path = tmp_path / "m.jsonl"
-    path.write_bytes(line(0) + b"nonsense\n[1]\n\xff\xfe\n" + line(1))
+    path.write_bytes(line(0) + line(1))
     tail = Tail(path)
     assert steps(tail) == [0, 1]
-    assert tail.strange == 3
+    path.write_bytes(line(7) + line(8) + line(9))  # lines end where they did
+    assert steps(tail) == [7, 8, 9]
+    path.unlink()
+    path.mkdir()
+    assert steps(tail) == []
+
+
+def test_strange_lines_are_counted_and_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "m.jsonl"
+    path.write_bytes(line(0) + b"nonsense\n[1]\n\xff\xfe\n" + b"[" * 100_000 + b"\n" + line(1))
+    tail = Tail(path)
+    assert steps(tail) == [0, 1]
+    assert tail.strange == 4
     path.unlink()
     assert (steps(tail), tail.strange) == ([], 0)
 

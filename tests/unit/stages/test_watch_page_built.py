@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from pathlib import Path
 
@@ -65,3 +66,12 @@ def test_while_one_request_builds_the_others_get_the_last_page(tmp_path: Path) -
     may_end.set()
     slow.join(10)
     assert page.html() == b"at 60"
+
+
+def test_the_last_page_stays_when_the_folder_goes(tmp_path: Path) -> None:
+    run, clock, build = running(tmp_path), [0.0], Built()
+    page = LivePage(run, build=build, clock=lambda: clock[0])
+    first = page.html()
+    shutil.rmtree(run.path)
+    clock[0] = 60.0
+    assert (page.html(), build.times) == (first, 1)

@@ -171,12 +171,19 @@ def test_garbage_in_masked_places_changes_no_bit(kind: str) -> None:
 
 
 def test_kl_in_the_reward_lowers_the_returns() -> None:
-    plain = ppo("head")
+    """With values of 0 the loss is half the mean square of the returns: the reward less what KL costs from there on."""
+    plain, batch = ppo("head"), batch_of(ragged_groups())
     with_kl = replace(plain, credit=less_kl(plain.credit, 0.5))
-    seen = [one_step(learner_of(tiny_policy(), algorithm), batch_of(ragged_groups())) for algorithm in (plain, with_kl)]
     assert with_kl.needs == {"reference", "values"}
-    assert seen[0]["value/loss"] != pytest.approx(seen[1]["value/loss"], rel=1e-3)
-    assert "value/explained_variance" in seen[1]
+    reference_BT = learner_of(tiny_policy(), with_kl).score(batch, frozenset({"reference"})).reference_logp_BT
+    assert reference_BT is not None
+    cost_BT = torch.where(batch.mask_BT, 0.5 * (batch.sampler_logp_BT - reference_BT), 0.0)
+    to_go_BT = cost_BT.flip(1).cumsum(1).flip(1)
+    assert bool((to_go_BT[batch.mask_BT] > 0).all())  # the sampler's log-probs of −1 lie far above the learner's
+    returns = (batch.rewards_B[:, None] - to_go_BT)[batch.mask_BT]
+    seen = one_step(learner_of(tiny_policy(), with_kl), batch)
+    assert seen["value/loss"] == pytest.approx(float(returns.square().mean()) / 2, rel=1e-4)
+    assert "value/explained_variance" in seen
 
 
 def test_nothing_is_explained_where_all_returns_are_equal() -> None:

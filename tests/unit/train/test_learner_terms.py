@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -61,10 +63,14 @@ def test_the_importance_weight_is_the_learner_over_the_sampler() -> None:
 
 
 def test_pooled_groups_pool_the_occurrences_of_one_problem() -> None:
-    groups = ragged_groups()
-    batch = batch_of(groups)
-    same = pooled(z_scored)(batch)
-    torch.testing.assert_close(same, z_scored(batch))  # three problems: nothing to pool
+    """Two groups of one problem: 3 of 8 right, variance 8/7 · 3/8 · 5/8. The other problem's group stays its own."""
+    first, other, second = ragged_groups()
+    right, wrong = (value / (15 / 56) ** 0.5 for value in (5 / 8, -3 / 8))
+    found = pooled(z_scored)(batch_of([first, other, replace(second, problem=first.problem)])).tolist()
+    own = z_scored(batch_of([other])).tolist()
+    assert found == pytest.approx([right, wrong, wrong, right, *own, right, wrong, wrong, wrong], abs=1e-5)
+    batch = batch_of(ragged_groups())
+    torch.testing.assert_close(pooled(z_scored)(batch), z_scored(batch))  # three problems: nothing to pool
 
 
 def test_clip_ratios_are_zero_at_one_update_and_shares_after() -> None:

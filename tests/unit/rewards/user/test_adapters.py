@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -13,33 +11,13 @@ import pytest
 
 from oneshot.errors import UsageError
 from oneshot.rewards.user import adapters
+from tests.unit.rewards.user.loaded import RIGHT, Load, Reward, failure
 
-Load = Callable[..., Callable[[dict[str, Any]], dict[str, Any]]]
-RIGHT, WRONG = r"It is \boxed{12.8}.", r"It is \boxed{12.9}."
-
-
-@pytest.fixture
-def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
-    """Writes `source` to a file and loads `name` from it; imports leave no trace in this process."""
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    monkeypatch.delitem(sys.modules, "oneshot_reward_reward", raising=False)
-
-    def load(source: str, name: str = "f") -> Callable[[dict[str, Any]], dict[str, Any]]:
-        (tmp_path / "reward.py").write_text(dedent(source), "utf-8")
-        return adapters.load(f"{tmp_path / 'reward.py'}:{name}")
-
-    return load
+WRONG = r"It is \boxed{12.9}."
 
 
-def score(reward: Callable[[dict[str, Any]], dict[str, Any]], response: str = RIGHT, reference: str = "12.8") -> Any:
+def score(reward: Reward, response: str = RIGHT, reference: str = "12.8") -> Any:
     return reward({"response": response, "reference": reference}).get("score")
-
-
-def failure(reward: Callable[[dict[str, Any]], dict[str, Any]], response: str = RIGHT) -> str:
-    told = reward({"response": response, "reference": "12.8"})
-    assert set(told) == {"failure"}, told
-    return str(told["failure"])
 
 
 HAS = "def has(answer, text): return '{' + answer + '}' in text\n"

@@ -2,39 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
-from pathlib import Path
-from textwrap import dedent
-from typing import Any
-
 import pytest
 
-from oneshot.rewards.user import adapters
 from oneshot.rewards.user.conventions import CONVENTIONS
-
-Load = Callable[..., Callable[[dict[str, Any]], dict[str, Any]]]
-RIGHT = r"It is \boxed{12.8}."
-
-
-@pytest.fixture
-def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
-    """Writes `source` to a file and loads `name` from it; imports leave no trace in this process."""
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    monkeypatch.delitem(sys.modules, "oneshot_reward_reward", raising=False)
-
-    def load(source: str, name: str = "f") -> Callable[[dict[str, Any]], dict[str, Any]]:
-        (tmp_path / "reward.py").write_text(dedent(source), "utf-8")
-        return adapters.load(f"{tmp_path / 'reward.py'}:{name}")
-
-    return load
-
-
-def failure(reward: Callable[[dict[str, Any]], dict[str, Any]], response: str = RIGHT) -> str:
-    told = reward({"response": response, "reference": "12.8"})
-    assert set(told) == {"failure"}, told
-    return str(told["failure"])
+from tests.unit.rewards.user.loaded import Load, failure
 
 
 @pytest.mark.parametrize(
