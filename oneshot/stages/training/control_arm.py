@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
-from oneshot.config.checks import WITHOUT_GROUP_NORM
 from oneshot.data.corruption import TRUE_ANSWER
 from oneshot.errors import DataError, UsageError
 from oneshot.measure.statistics import wilson
@@ -20,6 +19,7 @@ from oneshot.stages.loop import TrainParts, build_sampling
 from oneshot.stages.probing.probe import Prober
 from oneshot.stages.setup import Setup
 from oneshot.stages.training import imitation
+from oneshot.stages.training.controls import across
 from oneshot.stages.training.preflight import EACH
 from oneshot.types import Group, Problem, Verifier
 
@@ -149,17 +149,12 @@ class Arm:
         if self.name in ("wrong", "unguessable"):
             return controls.against(self._labels(), self._score)
         kinds: Mapping[str, Pay] = {
-            "shuffled": controls.shuffled(seed, across=self._across()),
+            "shuffled": controls.shuffled(seed, across=across(self.setup.config)),
             "random": controls.coin(seed),
             "majority": controls.majority,
             "rft": controls.right_only,
         }
         return kinds.get(self.name, controls.identity)
-
-    def _across(self) -> bool:
-        """Whether the credit compares a response with more than the others of its group."""
-        asked = self.setup.config.algorithm
-        return asked.pooled or (asked.name in WITHOUT_GROUP_NORM and asked.options.get("baseline") != "group")
 
     def _labels(self) -> dict[str, str]:
         """As the preflight recorded them, so that a resumed run pays the same."""
