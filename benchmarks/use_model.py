@@ -14,7 +14,7 @@
   this project; its greedy answer to the first problem is compared with the served one.
 - `oneshot chat RUN --once --json`.
 
-One run, no repeats: times are shown with the load of the machine and claimed by nothing. Exit 1 where anything differs.
+One run: times are shown with the machine's load and claimed by nothing. Exit 1 where anything differs.
 """
 
 from __future__ import annotations
@@ -35,8 +35,7 @@ from typing import Any
 from sides import ROOT, options, seconds, tell
 
 KEY, PROMPTS, AT_ONCE, TOKENS, STOP_SECONDS, SEED = "a-key", 20, 50, 48, 5.0, 0
-ELSEWHERE = ("/reset", "/load_model", "/v1/responses", "/docs")
-"""Routes of `transformers serve` that must not be reachable."""
+ELSEWHERE = ("/reset", "/load_model", "/v1/responses", "/docs")  # routes of the back end
 
 OPEN = """
 import json, sys
@@ -73,7 +72,8 @@ def serving(run: Path, room: Path) -> Iterator[tuple[subprocess.Popen[str], dict
                 raise SystemExit(f"oneshot serve {run} ended with status {process.wait()}")
             yield process, json.loads(line), time.perf_counter() - start
         finally:
-            process.kill()
+            process.terminate()  # not killed: it ends its back end too
+            process.wait(60)
 
 
 def golden(run: Path, count: int, limit: int) -> list[Any]:
@@ -161,7 +161,8 @@ def at_once(client: Any, asked: Sequence[Any], count: int) -> dict[str, Any]:
     with ThreadPoolExecutor(count) as pool:
         answers = list(pool.map(one, range(count)))
     took = time.perf_counter() - start
-    return {"requests": count, "lost": sum(answer is None or answer != alone for answer in answers), "seconds": took}
+    lost = sum(answer is None or not same_text(str(alone), answer) for answer in answers)
+    return {"requests": count, "lost": lost, "seconds": took}
 
 
 def stopped(process: subprocess.Popen[str], client: Any, asked: Sequence[Any], room: Path) -> dict[str, Any]:
@@ -188,9 +189,8 @@ def exported(run: Path, room: Path, first: Any) -> dict[str, Any]:
 
 def chatted(run: Path) -> dict[str, Any]:
     """`oneshot chat RUN --once`: whether base and trained answered."""
-    done = subprocess.run(
-        oneshot("chat", run, "--once", "--json"), stdout=subprocess.PIPE, text=True, env=environment(), check=False
-    )
+    words = oneshot("chat", run, "--once", "--json")
+    done = subprocess.run(words, stdout=subprocess.PIPE, text=True, env=environment(), check=False)
     return {"status": done.returncode, "answers": json.loads(done.stdout) if done.returncode == 0 else None}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -25,29 +26,38 @@ def refuse_other(ref: str, root: Path) -> None:
             raise _study(path)
     if Path(ref).exists():
         lacks = next(name for name in ("status.json", "config.json") if not (Path(ref) / name).is_file())
-        raise UsageError(
-            f"{ref} is not a run folder: it has no {lacks}.", code="E104", tries=(f"oneshot ls --runs {root}",)
-        )
+        raise UsageError(f"{ref} is not a run folder: it has no {lacks}.", code="E104", tries=(_ls(root),))
 
 
 def _study(path: Path) -> UsageError:
     """Finished cells first, for they are what is mostly meant."""
     told = _told(path)
-    found = [(str(cell.get("run") or ""), cell) for cell in told.get("cells") or () if isinstance(cell, dict)]
+    cells = told.get("cells")
+    rows = [cell for cell in cells if isinstance(cell, dict)] if isinstance(cells, list) else []
+    found = [(str(cell.get("run") or ""), cell) for cell in rows]
     runs = [(path / name, cell) for name, cell in found if name and names.is_run(path / name)]
     runs.sort(key=lambda run: run[1].get("state") != "done")
     shown = [f"{run} ({cell.get('arm')}, seed {cell.get('seed')}, {cell.get('state')})" for run, cell in runs[:SHOWN]]
     more = [f"{len(runs) - SHOWN} more"] if len(runs) > SHOWN else []
     which = f"Name one of its run folders: {'; '.join([*shown, *more])}." if runs else "No run of it was begun yet."
-    first = (f"oneshot report {runs[0][0]}",) if runs else ()
-    file = told.get("asked") or "FILE.toml"
-    name = path.name.removeprefix("study-")
-    table = f"oneshot study {file} --table --out {path.parent} --name {name}"
+    first = (shlex.join(("oneshot", "report", str(runs[0][0]))),) if runs else ()
     return UsageError(
         f"{path} is a study and not one run. {which}",
         code="E104",
-        tries=(*first, f"oneshot ls --runs {path}", f"{table}   (the table of the study)"),
+        tries=(*first, _ls(path), f"{_table(path, str(told.get('asked') or 'FILE.toml'))}   (the table of the study)"),
     )
+
+
+def _table(path: Path, file: str) -> str:
+    """The command that shows a study's table. Its folder may have been named by `.`, by `..` or by a link."""
+    folder, here = path.resolve(), Path.cwd()
+    name = folder.name.removeprefix("study-")
+    out = folder.parent.relative_to(here) if folder.parent.is_relative_to(here) else folder.parent
+    return shlex.join(("oneshot", "study", file, "--table", "--out", str(out), "--name", name))
+
+
+def _ls(root: Path) -> str:
+    return shlex.join(("oneshot", "ls", "--runs", str(root)))
 
 
 def _told(path: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The static table of verbs: where each lives, its one-line help and its flags. Plain data, nothing is imported."""
+"""The static table of verbs: where each lives, its one-line help and its flags. Plain data, no verb is imported."""
 
 from __future__ import annotations
 
@@ -8,30 +8,11 @@ import oneshot
 from oneshot.cli.run_verbs import LOOKING
 from oneshot.cli.use_verbs import USING
 from oneshot.cli.verb import COMMON, Flag, Verb
+from oneshot.config.names import SHORT
 
 __all__ = ["ALL", "COMMON", "GRADER", "SHORT", "VERBS", "Flag", "Verb", "shorts", "usage", "uses"]
 
 ALL = ("seed", "model", "data", "reward", "algorithm", "rollout", "optim", "evals", "save")
-
-SHORT: Mapping[str, str] = {
-    "model": "model.name",
-    "data": "data.source",
-    "example": "data.example",
-    "answer": "data.answer",
-    "reward": "reward.name",
-    "control": "reward.control",
-    "corrupt": "data.corrupt",
-    "algorithm": "algorithm.name",
-    "curriculum": "data.curriculum",
-    "steps": "optim.steps",
-    "seed": "seed",
-    "task-seed": "data.task_seed",
-    "allow-unsolved": "data.allow_unsolved",
-    "name": "save.name",
-    "out": "save.runs",
-    "track": "save.track",
-}
-"""Short flag -> the setting it stands for."""
 
 _SCORES = (
     "historical-variance",

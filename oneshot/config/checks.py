@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from oneshot.config.names import KEYS, closest, flag
+from oneshot.config.names import KEYS, closest, flag, short_flag
 from oneshot.config.origins import DEFAULT, Resolved, show, value_of
 from oneshot.config.schema import Config
 from oneshot.errors import UsageError
@@ -107,8 +107,6 @@ NO_SIGNAL = ("unguessable", "entropy", "confidence", "rft")
 """Control arms in which no response is ever better than another of its group, or none is asked."""
 OWN_LABEL = ("wrong", "unguessable")
 """Control arms that pay a label of their own."""
-SHORT_FLAGS = {"reward.control": "--control", "data.corrupt": "--corrupt"}
-"""What a control arm's settings are called on the command line and in the documentation."""
 WITHOUT_GROUP_NORM = ("ppo", "reinforce_pp")
 """Algorithms whose advantage does not compare the responses of one group."""
 
@@ -232,8 +230,8 @@ def refuse_pure_bfloat16(config: Config) -> None:
 
 
 def _told(resolved: Resolved, key: str) -> str:
-    """`optim.lr = -1.0 (flag --optim.lr)`."""
+    """`optim.lr = -1.0 (flag --optim.lr)`, `optim.steps = -1 (flag --steps)`."""
     origin = resolved.origins.get(key, DEFAULT)
-    if key in SHORT_FLAGS and origin == f"flag {flag(key)}":
-        origin = f"flag {SHORT_FLAGS[key]}"
+    if origin == f"flag {flag(key)}":
+        origin = f"flag {short_flag(key)}"
     return f"{key} = {show(value_of(resolved.config, key))} ({origin})"

@@ -28,6 +28,26 @@ def _keys() -> dict[str, type]:
 KEYS: Mapping[str, type] = _keys()
 SECTIONS: tuple[str, ...] = tuple(dict.fromkeys(key.split(".")[0] for key in KEYS if "." in key))
 
+SHORT: Mapping[str, str] = {
+    "model": "model.name",
+    "data": "data.source",
+    "example": "data.example",
+    "answer": "data.answer",
+    "reward": "reward.name",
+    "control": "reward.control",
+    "corrupt": "data.corrupt",
+    "algorithm": "algorithm.name",
+    "curriculum": "data.curriculum",
+    "steps": "optim.steps",
+    "seed": "seed",
+    "task-seed": "data.task_seed",
+    "allow-unsolved": "data.allow_unsolved",
+    "name": "save.name",
+    "out": "save.runs",
+    "track": "save.track",
+}
+"""Short flag -> the setting it stands for, on the command line."""
+
 ALIASES: Mapping[str, str] = {
     # TRL: GRPOConfig and TrainingArguments
     "model_name_or_path": "model.name",
@@ -169,6 +189,11 @@ def closest_key(key: str) -> str:
 def flag(key: str) -> str:
     """A dotted key as it is typed: `rollout.group_size` -> `--rollout.group-size`."""
     return "--" + key.replace("_", "-")
+
+
+def short_flag(key: str) -> str:
+    """The same by its short name, if it has one: `optim.steps` -> `--steps`. `--out` is a file in some verbs."""
+    return next((f"--{name}" for name, found in SHORT.items() if found == key and name != "out"), flag(key))
 
 
 def variable(key: str) -> str:

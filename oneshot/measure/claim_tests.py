@@ -10,7 +10,7 @@ from oneshot.measure.control_line import beside_line, control_line, eval_line
 from oneshot.measure.control_run import Held, beside, floor_of, held_out, others
 from oneshot.measure.decompose import share
 from oneshot.measure.differences import method_words
-from oneshot.measure.form_gains import asks_for_box, form_gains
+from oneshot.measure.form_gains import form_gains, split, why_none
 from oneshot.measure.grades import is_right
 from oneshot.measure.proportions import fisher_exact, mover, newcombe, normal_p
 from oneshot.measure.reasoning import FORCED, FORMAT, WORDS, Gain
@@ -107,11 +107,11 @@ def beyond_format(facts: RunFacts, control: RunFacts | None) -> Finding:
     gain = found.get("gain_reasoning")
     tries = (eval_line(facts, "--forced-box"),)
     if gain is None:
-        why = f"{facts.task} does not have every response graded both strictly (boxed) and leniently."
-        return Finding(why=" ".join((why, *missing)), tries=tries)
+        return Finding(why=" ".join((why_none(facts), *missing)).strip(), tries=tries)
     against = ", ".join(f"{WORDS[name]} {100 * value:.1f} %" for name, value in gain.values.items())
     untested = ", ".join(WORDS[name] for name in gain.missing)
-    grade = "The lenient grade of " if asks_for_box(facts) else ""
+    box = split(facts).box
+    grade = "The lenient grade of " if box else ""
     how = f"{grade}{facts.checkpoint} against the best of: {against}; {method_words(gain.paired.method)}."
     how += f" Not measured: {untested}." if untested else ""
     held = held_out(facts)
@@ -120,7 +120,7 @@ def beyond_format(facts: RunFacts, control: RunFacts | None) -> Finding:
     if FORCED in gain.values or FORMAT in gain.values:
         return judged
     lacks = f"Neither {WORDS[FORCED]} nor {WORDS[FORMAT]} (--control {FORMAT}) was measured"
-    lacks += ", and reading leniently does not repair cut answers." if asks_for_box(facts) else "."
+    lacks += ", and reading leniently does not repair cut answers." if box else "."
     return replace(judged, p_value=None, why=f"{lacks} {judged.why}", tries=tries)
 
 

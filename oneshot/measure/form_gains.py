@@ -2,33 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from oneshot._store.values import section
+from oneshot.measure import grades
+from oneshot.measure.compared import BASE
 from oneshot.measure.control_run import beside, floor_of, held_out
 from oneshot.measure.decompose import decomposition, outcome_states, share, transitions
-from oneshot.measure.grades import is_right
-from oneshot.measure.reasoning import FORMAT, Gain, Rows, adjusted, gains_of
+from oneshot.measure.reasoning import FORMAT, Gain, Rows, adjusted, gains_of, graded_twice
 from oneshot.measure.run_facts import RunFacts, rows_of
-from oneshot.rewards.controls.form import BOXED
+from oneshot.rewards.controls.form import BOXED, form_is_box, needs_box
 
 
-def reward_of(facts: RunFacts) -> str:
+class Split(NamedTuple):
+    """Whether what a box alone gives counts as form."""
+
+    box: bool
+    """`boxed` of `gains_of`."""
+    note: str
+    """Why, where it is not simply that the reward asks for a box."""
+
+
+def reward_of(config: Mapping[str, Any]) -> str:
     """The reward of a run by name; one that was not recorded is the default's."""
-    return str(section(facts.config, "reward").get("name") or BOXED[0])
+    return str(section(config, "reward").get("name") or BOXED[0])
 
 
-def asks_for_box(facts: RunFacts) -> bool:
-    """Whether the form that the run's reward pays is a box, as of the control arm `format`."""
-    return reward_of(facts) in BOXED
+def split_of(reward: str, graders: Sequence[str], base: Rows, trained: Rows) -> Split:
+    """A box is form where the reward asks for one, or a grader of the two evaluations finds no answer without one.
+
+    Of a function of the user's own that is not known: then it is form where both grades were recorded, which errs
+    against a gain beyond form.
+    """
+    if form_is_box(reward):
+        return Split(box=True, note="")
+    paid = f"reward of this run ({reward})"
+    asked = {paid: form_is_box(reward)}
+    asked |= {f"grader of the evaluation ({name})": needs_box(name) for name in graders}
+    if by := [who for who, box in asked.items() if box]:
+        said = f"The {by[0]} finds no answer without a box, so what a box alone gives counts as form, whether or not "
+        return Split(box=True, note=f"{said}the {paid} asks for one.")
+    own = "every grade here is the evaluation’s own."
+    unknown = [who for who, box in asked.items() if box is None]
+    if not unknown:
+        said = f"The {paid} takes an answer without a box, so boxes are no form that training could have repaired"
+        return Split(box=False, note=f"{said}, and {own}")
+    said = f"Whether the {unknown[0]}, a function of your own, asks for a box is not known"
+    if graded_twice(base, trained):
+        return Split(box=True, note=f"{said}; what a box alone gives counts as form.")
+    return Split(box=False, note=f"{said}, and not every response has a strict and a lenient grade: {own}")
+
+
+def split(facts: RunFacts) -> Split:
+    """The same of a run, on the held-out problems."""
+    held = held_out(facts)
+    results = [facts.results.get((facts.task, name), {}) for name in (BASE, facts.checkpoint)]
+    graders = [str(section(result, "protocol").get("grader") or "") for result in results]
+    return split_of(reward_of(facts.config), graders, held.of(facts.base), held.of(facts.trained))
 
 
 def form_gains(facts: RunFacts, control: RunFacts | None, missing: list[str]) -> dict[str, Gain]:
-    """gain_total, gain_format, gain_reasoning on the held-out problems; none without strict and lenient grades.
+    """gain_total, gain_format, gain_reasoning on the held-out problems; none where `why_none` says why.
 
-    Strict is what the run's own reward asks for: a box, or, where it takes an answer without one, nothing more than the
-    evaluation's own grade (`gains_of`, `boxed`).
+    Strict is a complete box where `split` says so, else nothing more than the evaluation's own grade (`gains_of`,
+    `boxed`).
     Baselines: the lenient grade, a forced box where it was asked for, `base+icl` and `base+prompt-NAME` beside the
     base, and a control arm `format`. What cannot be used is told in `missing`. Errors as `gains_of`.
     """
@@ -49,26 +87,39 @@ def form_gains(facts: RunFacts, control: RunFacts | None, missing: list[str]) ->
             missing.append(f"The control arm on format is no baseline here: {found.why}.")
         else:
             arms[FORMAT] = held.of(found.rows)
-    accuracy, floor = share(base, is_right), floor_of(facts)
+    accuracy, floor = share(base, grades.is_right), floor_of(facts)
     room = not accuracy.low <= floor <= accuracy.high
-    return gains_of(base, trained, arms, room=room, boxed=asks_for_box(facts))
+    return gains_of(base, trained, arms, room=room, boxed=split(facts).box)
+
+
+def why_none(facts: RunFacts) -> str:
+    """Why there are no gains, in a sentence; empty where nothing known speaks against them."""
+    held = held_out(facts)
+    base, trained = held.of(facts.base), held.of(facts.trained)
+    if not facts.base:
+        return "Base and trained model were not both evaluated."
+    if not base:
+        return f"{facts.task} holds no problem but the training examples."
+    if split(facts).box and not graded_twice(base, trained):
+        return f"{facts.task} does not have every response graded both strictly (boxed) and leniently."
+    return ""
 
 
 def form(facts: RunFacts, control: RunFacts | None, missing: list[str]) -> dict[str, Any]:
     """JSON form: the gains, and where a change comes from (`decompose.py`), on the same problems.
 
-    `strict` is `box` or `own`; `note` says what the latter means.
+    `strict` is `box` or `own`; `note` says why, where that needs saying.
     """
     held = held_out(facts)
     base, trained = held.of(facts.base), held.of(facts.trained)
     gains = form_gains(facts, control, missing)
     if not gains:
-        missing.append(
-            "Format and the rest of the gain are not told apart: not every response to the held-out problems of "
-            f"{facts.task} is graded both strictly (boxed) and leniently."
-        )
+        missing.append(f"Format and the rest of the gain are not told apart: {why_none(facts)}")
     body: dict[str, Any] = {gain.name: gain.as_dict() for gain in adjusted(list(gains.values()))}
-    body |= {"strict": "box", "note": ""} if asks_for_box(facts) else {"strict": "own", "note": _unboxed(facts, body)}
+    box, note = split(facts)
+    if gains and "gain_format" not in gains:
+        note += " What form alone gives was not measured: that takes a forced box or a control arm on format."
+    body |= {"strict": "box" if box else "own", "note": note if base else ""}
     if base:
         body |= {
             "problems": held.what,
@@ -78,14 +129,3 @@ def form(facts: RunFacts, control: RunFacts | None, missing: list[str]) -> dict[
             "decomposition": decomposition(base, trained).as_dict(),
         }
     return body
-
-
-def _unboxed(facts: RunFacts, gains: Mapping[str, Any]) -> str:
-    """What there is to say where no box is asked for."""
-    said = (
-        f"The reward of this run ({reward_of(facts)}) takes an answer without a box, so boxes are no form that "
-        "training could have repaired, and every grade here is the evaluation’s own."
-    )
-    if gains and "gain_format" not in gains:
-        said += " What form alone gives was not measured: that takes a forced box or a control arm on format."
-    return said

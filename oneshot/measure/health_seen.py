@@ -10,7 +10,7 @@ from typing import Any
 
 from oneshot._store.rows import metric_rows
 from oneshot._store.values import is_number
-from oneshot.config.names import ALIASES
+from oneshot.config.names import ALIASES, KEYS, SHORT
 from oneshot.errors import OneshotError
 from oneshot.measure.compared import evaluated
 from oneshot.measure.control_line import words_of
@@ -19,6 +19,8 @@ from oneshot.measure.run_facts import WRONG_FORM
 from oneshot.record import RunFolder
 
 Rows = list[dict[str, Any]]
+TRUTH = ("true", "false", "yes", "no", "on", "off", "1", "0")
+"""What a switch of the configuration takes as its value (`cli.options`); any other word is none."""
 
 
 def looked_at(run: RunFolder, machine: Machine) -> tuple[Seen, list[Finding]]:
@@ -115,14 +117,25 @@ def again(seen: Seen, key: str, value: str) -> str:
 
 
 def _without(argv: Sequence[str], key: str) -> list[str]:
-    """The words without every flag that sets `key`, in any of its spellings, and without their values."""
+    """The words without every flag that sets `key`, in any of its spellings, and without their values.
+
+    What follows another flag as its value stays, whatever it looks like.
+    """
     left, kept = list(argv), list[str]()
     while left:
-        word = left.pop(0)
-        name, equals, _ = word.removeprefix("--").partition("=")
-        plain = name.replace("-", "_")
-        if ALIASES.get(plain, plain) != key or not (equals or word.startswith("--")):
-            kept.append(word)
-        elif not equals:
-            del left[:1]
+        words = [left.pop(0)]
+        name, equals, _ = words[0].removeprefix("--").partition("=")
+        flag, plain = words[0].startswith("-"), name.replace("-", "_")
+        found = SHORT.get(plain.replace("_", "-")) or ALIASES.get(plain, plain)
+        if flag and not equals and left and not left[0].startswith("--") and _takes(found, left[0]):
+            words.append(left.pop(0))
+        if found != key or not (flag or (equals and "." in name)):  # Hydra's way has no dashes
+            kept += words
     return kept
+
+
+def _takes(name: str, word: str) -> bool:
+    """Whether a flag of a training command has the word after it as its value; its other flags are switches."""
+    if KEYS.get(name) is bool:
+        return word.lower() in TRUTH
+    return name in KEYS or name in ("config", "_c") or name.startswith(("algorithm.", "data.curriculum_options."))

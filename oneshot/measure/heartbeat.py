@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import median
 from typing import Any
 
@@ -13,8 +14,14 @@ from oneshot.record import PHASES
 SURE, UNSURE, SILENT = 10.0, 60.0, 300.0
 """Seconds without a sign, at least, until a missing process counts as gone (its machine known, unknown), and until a
 living one is called silent."""
+WORDLESS = 3600.0
+"""Seconds without a sign, at least, until a living process is called silent beside its steps: there a model may be
+fetched, or a batch of long responses sampled, and nothing is written. Without a limit a hang would look like work."""
+FIRST = "first step"
+"""A phase that no status names: the steps have begun, and none is recorded yet."""
 ENDED = ("done", "stopped", "failed")
-DOING = {"preflight": "in the preflight"}
+STARTING = PHASES[0]
+DOING = {"preflight": "in the preflight", FIRST: "in the first step"}
 """Phases in a sentence, where that is not the word itself."""
 
 
@@ -42,7 +49,7 @@ class Heartbeat:
     """Seconds since the last sign of life; None where nothing has a time."""
     pid: int | None
     phase: str = ""
-    """What a running run does besides its steps (`record.PHASES`); empty for a step, and where nothing says it."""
+    """What a running run does besides its steps (`record.PHASES`), or `FIRST`; empty for any other step."""
 
     @property
     def over(self) -> bool:
@@ -76,7 +83,7 @@ def heartbeat(
 
     Args:
         status: `status.json`.
-        metrics: rows of `metrics.jsonl` in step order; only the last ones are looked at.
+        metrics: rows of `metrics.jsonl` in step order; some in the middle may be missing.
         events: rows of `events.jsonl`.
         process: what was found of the process.
         now: seconds since 1970.
@@ -91,26 +98,46 @@ def heartbeat(
     pid = status.get("pid")
     told, phase = str(status.get("state") or "unknown"), ""
     if told == "running":
-        phase = _phase(status, metrics)
-        told = _of_running(age, process, step_seconds(metrics), phase)
+        phase = _phase(status, metrics, events)
+        told = _of_running(age, process, metrics, phase)
     return Heartbeat(state=told, age=age, pid=pid if isinstance(pid, int) else None, phase=phase)
 
 
-def _phase(status: Mapping[str, Any], metrics: Sequence[Mapping[str, Any]]) -> str:
-    """What the status names; before the first step is done it is starting, whatever an older version wrote."""
-    told = status.get("phase")
-    return str(told) if told in PHASES else "" if metrics else PHASES[0]
+def _phase(status: Mapping[str, Any], metrics: Sequence[Mapping[str, Any]], events: Sequence[Mapping[str, Any]]) -> str:
+    """What the status names. One that was last written before the attempt's steps began does not know of them.
 
-
-def _of_running(age: float | None, process: Process, step: float, phase: str) -> str:
-    """A step may take minutes, an evaluation longer: silence alone never means that the process is gone.
-
-    In a phase nothing may be written for as long as it takes, so a process that exists is not called silent there.
+    Without a phase and before the first step it is starting, whatever an older version wrote.
     """
+    told = status.get("phase")
+    began = max((_number(row.get("time")) for row in events if row.get("kind") == "attempt"), default=0.0)
+    stepping = began > 0 and _number(status.get("updated")) <= began
+    if told in PHASES and not (told == STARTING and stepping):
+        return str(told)
+    if metrics:
+        return ""
+    return FIRST if stepping else STARTING
+
+
+def _of_running(age: float | None, process: Process, metrics: Sequence[Mapping[str, Any]], phase: str) -> str:
+    """A step may take minutes, an evaluation longer: silence alone never means that the process is gone."""
+    step = step_seconds(metrics)
     if process.alive is False and (age is None or age > (SURE if process.here else max(UNSURE, 3 * step))):
         return "gone"
-    quiet = age is not None and age > max(SILENT, 10 * step)
-    return "silent" if quiet and not (phase and process.alive) else "running"
+    most = max(SILENT, 10 * step)
+    if phase and process.alive:
+        most = max(WORDLESS, most, 3 * _longest(metrics))
+    return "silent" if age is not None and age > most else "running"
+
+
+def _longest(metrics: Sequence[Mapping[str, Any]]) -> float:
+    """Seconds between two steps at most, with all that was read and saved in between; 0 where that is not known."""
+    gaps = [0.0]
+    for one, two in pairwise(metrics):
+        step, begun, ended = number(one.get("step")), _number(one.get("time")), _number(two.get("time"))
+        same = one.get("attempt") == two.get("attempt") and begun and ended
+        if step is not None and two.get("step") == step + 1 and same:
+            gaps.append(ended - begun)
+    return max(gaps)
 
 
 def step_seconds(metrics: Sequence[Mapping[str, Any]]) -> float:

@@ -9,8 +9,8 @@ was none. Baselines with another prompt or other weights are graded leniently, l
 baseline is the one with the largest mean on these very problems. In `gain_reasoning` that choice favours the baseline,
 so this gain is conservative; in `gain_format` the chosen one is the gain itself, which therefore errs upwards.
 
-Where the reward asks for no box (`number`, a function of your own) there is no box to split off: then strict and
-lenient are both the evaluation's own grade (`own`), and the form is what a forced box or training on form alone gives.
+Where neither the reward nor the grader asks for a box there is none to split off (`form_gains.split_of`): then strict
+and lenient are both the evaluation's own grade (`own`), and form is what a forced box or training on form alone gives.
 
 A remainder is a gain that these baselines do not explain. It is no proof of reasoning: see `docs/compare.md`.
 """
@@ -32,7 +32,7 @@ Rows = Sequence[EvalRow]
 
 LENIENT, FORCED, PROMPT, ICL, FORMAT = "lenient", "forced", "prompt", "icl", "format"
 OWN = "own"
-"""In place of `LENIENT` where the reward asks for no box."""
+"""In place of `LENIENT` where no box is split off."""
 OF_FORMAT = (LENIENT, FORCED, FORMAT)
 """Baselines that `gain_format` needs."""
 OF_REASONING = (LENIENT, FORCED, PROMPT, ICL, FORMAT)
@@ -58,7 +58,7 @@ class Gain:
     paired: Paired
     """What is compared: `base` is the baseline chosen, `trained` the other side."""
     against: str
-    """Of the baselines the one with the largest mean; `strict` for the total (`own` where no box is asked for)."""
+    """Of the baselines the one with the largest mean; `strict` for the total (`own` where no box is split off)."""
     values: Mapping[str, float]
     """The mean of every baseline that was tested."""
     missing: tuple[str, ...] = ()
@@ -109,7 +109,7 @@ def gains_of(
 ) -> dict[str, Gain]:
     """The gains that the recorded grades allow, by name; without strict and lenient grades there is none.
 
-    Where no box is asked for, and neither a forced box nor training on form was measured, there is no `gain_format`.
+    Where no box is split off, and neither a forced box nor training on form was measured, there is no `gain_format`.
 
     Args:
         base: the untrained model; its grades are in `meta` (`boxed`, `lenient`, and `forced` where it was asked for).
@@ -119,13 +119,13 @@ def gains_of(
         runs: base and trained of each run, where there are several.
         doubt: why these are no training seeds; nothing is then claimed of the trained model.
         room: whether the base can be told from chance.
-        boxed: whether the reward's form is a box; else the evaluation's own grade is both the strict and the lenient.
+        boxed: whether what a box alone gives is form; else strict and lenient are both the evaluation's own grade.
 
     Raises:
         UsageError: E103 where two evaluations hold different problems.
     """
     assert len(runs) != 1, "one run is base and trained themselves"
-    if boxed and not all(grades.recorded(rows, key) for rows in (base, trained) for key in ("boxed", "lenient")):
+    if boxed and not graded_twice(base, trained):
         return {}
     strict, lenient = (grades.strict_box, grades.lenient) if boxed else (grades.is_right, grades.is_right)
     first = LENIENT if boxed else OWN
@@ -149,6 +149,11 @@ def gains_of(
     beyond = _gain_reasoning(grades.graded_as(trained, lenient), arms, of_reasoning, samples, leniently)
     found = [_seeded(total, doubt), *([] if set(form.values) == {OWN} else [form]), _seeded(beyond, doubt)]
     return {gain.name: replace(gain, room=room) for gain in found}
+
+
+def graded_twice(*evaluations: Rows) -> bool:
+    """Whether every response has the strict (boxed) and the lenient grade."""
+    return all(grades.recorded(rows, key) for rows in evaluations for key in ("boxed", "lenient"))
 
 
 def adjusted(gains: Sequence[Gain]) -> list[Gain]:

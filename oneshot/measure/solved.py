@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from oneshot._store.values import section
+from oneshot._store.values import is_number, section
 from oneshot.measure.pass_at_k import harmonic
 from oneshot.measure.repeated import mean_score
 from oneshot.measure.run_facts import RunFacts
@@ -32,14 +32,24 @@ class Samples:
     source: str = ""
 
 
+def preflight_rate(events: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """The last `preflight` event that has a rate (`value`, `n`).
+
+    An attempt that ended before its first checkpoint samples again when it is continued, and trains on what that gave;
+    one that ended within the preflight may have none.
+    """
+    told = [event for event in events if event.get("kind") == "preflight"]
+    rated = [event for event in told if is_number(event.get("value")) and is_number(event.get("n"))]
+    return rated[-1] if rated else None
+
+
 def base_rate(facts: RunFacts) -> Samples | None:
     """Of the base model: the preflight's fresh samples, which did not choose the example; else those of step 0.
 
     A rate from the probe that chose the example would be too high or too near one half (the winner's curse), so it is
     never used. Step 0 samples before it updates, from the base model.
     """
-    told = [event for event in facts.events if event.get("kind") == "preflight"]
-    known = [*told, section(section(facts.summary, "example"), "base_rate")]
+    known = [preflight_rate(facts.events) or {}, section(section(facts.summary, "example"), "base_rate")]
     for found in known:
         made = _recorded(found)
         if made is not None:

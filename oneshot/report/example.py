@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from oneshot._store.values import is_number
+from oneshot.measure.solved import preflight_rate
 from oneshot.measure.statistics import wilson
 from oneshot.report.charts import Frame, Series, line_chart
 from oneshot.report.figures import MOST_POINTS, MOST_TABLE_ROWS, Figure, steps_shown, thinned, whole_percent
@@ -32,7 +33,7 @@ def view(facts: Facts) -> dict[str, Any]:
 
 
 def base_rate(facts: Facts) -> Mapping[str, Any] | None:
-    """`value`, `ci_low`, `ci_high`, `n` of the base model: as recorded with the example, else by the preflight.
+    """`value`, `ci_low`, `ci_high`, `n` of the base model: as recorded with the example, else by the last preflight.
 
     The preflight's is known from before step 0, long before there is a summary. Of several examples it is of all that
     were sampled together, and `of` says so.
@@ -42,8 +43,7 @@ def base_rate(facts: Facts) -> Mapping[str, Any] | None:
     if is_number(found) and is_number(drawn) and drawn > 0:  # as example.jsonl has it
         interval = wilson(round(found * drawn), int(drawn))
         found = {"value": found, "ci_low": interval.low, "ci_high": interval.high, "n": int(drawn)}
-    before = [event for event in facts.events if event.get("kind") == "preflight"]
-    for told in (found, *before):
+    for told in (found, preflight_rate(facts.events)):
         if isinstance(told, Mapping) and is_number(told.get("value")):
             rates = told.get("rates")
             count = len(rates) if isinstance(rates, list | tuple) else 0
@@ -64,7 +64,7 @@ def picked(facts: Facts) -> list[tuple[str, str]]:
         bounds = f" (95 %: {number(low)} to {number(high)})" if is_number(low) and is_number(high) else ""
         rows.append(("Score there", f"{number(score)}{bounds}"))
     if is_number(mean := told.get("mean_accuracy")):
-        times = f"over {visits:,} visits" if visits > 1 else "in a probe"
+        times = "in one visit" if visits == 1 else f"over {visits:,} visits"  # of a history or a probe: not recorded
         rows.append(("Solved in the selection", f"{percent(mean)} {times}"))
     return rows
 

@@ -17,9 +17,12 @@ from oneshot.report.text import points
 
 SMALL_N = 30
 ASKED = {
-    "dtype": "number format", "prompt": "prompt", "max_new_tokens": "response limit", "grader": "grader",
+    "dtype": "number format", "prompts": "prompts", "prompt": "prompt of the first problem",
+    "max_new_tokens": "response limit", "grader": "grader",
     "grader_version": "version of the grader", "temperature": "temperature", "samples": "number of responses a problem",
 }  # fmt: skip
+"""Entries of a protocol in words. `prompt` is the text of the first problem's; `prompts` is a hash of all of them, and
+`oneshot eval` records it, a reading within a run does not."""
 TOLD = ("dtype", "max_new_tokens", "grader", "temperature", "samples")
 """Of these the value is said."""
 
@@ -138,15 +141,24 @@ def _measured_alike(facts: Facts) -> Iterator[str]:
     if not before or not after:
         return
     alike = []
-    for key, words in ASKED.items():
-        if key in before and key in after and before[key] != after[key]:
-            both = f"({_quoted(before[key])} and {_quoted(after[key])})" if key == "prompt" else \
-                f"({str(before[key])[:80]} and {str(after[key])[:80]})"  # fmt: skip
-            yield f"Base and trained model differ in the {words} {both}, so not alone in training."
-        elif key in before and key in after:
+    asked = {key: words for key, words in ASKED.items() if key in before and key in after}
+    if "prompts" in asked:
+        asked.pop("prompt", None)
+    for key, words in asked.items():
+        if before[key] != after[key]:
+            yield f"Base and trained model differ in the {words}{_both(key, before, after)}, so not alone in training."
+        else:
             alike.append(f"{words} ({str(before[key])[:80]})" if key in TOLD else words)
     if alike:
         yield f"Base and trained model were measured with the same {', '.join(alike)}."
+
+
+def _both(key: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+    """The two values; of prompts those of the first problem, where they differ."""
+    if key not in ("prompt", "prompts"):
+        return f" ({str(before[key])[:80]} and {str(after[key])[:80]})"
+    first, second = before.get("prompt"), after.get("prompt")
+    return "" if first == second else f" ({_quoted(first)} and {_quoted(second)})"
 
 
 def _protocol(facts: Facts, checkpoint: str) -> Mapping[str, Any]:

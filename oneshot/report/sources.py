@@ -122,11 +122,11 @@ GAINS = {
     "gain_reasoning": "Beyond format: trained, read leniently, against the best baseline",
 }
 OWN_GAINS = {
-    "gain_total": "Total: trained against base, as this run grades",
+    "gain_total": "Total: trained against base, as the evaluation grades",
     "gain_format": "Form: the base with a forced box, or trained on form alone, against the base as it stands",
     "gain_reasoning": "Beyond form: trained against the best baseline",
 }
-"""The same where the run's reward asks for no box."""
+"""The same where no box is split off."""
 
 
 def form(facts: Facts) -> list[tuple[str, str, str, str, str]]:

@@ -129,18 +129,22 @@ class BufferCache(Cache):
         for mine, theirs in zip(self._buffers, source._buffers, strict=True):
             mine.put(rows, theirs, of, slots)
 
-    def begin(self, begun: Sequence[BufferCache | None]) -> None:
-        """Fill an empty cache with beginnings, one row for each, as wide as the longest; None begins with nothing.
+    def gather(self, rows: int, parts: Sequence[tuple[Sequence[int], BufferCache, Sequence[int]]]) -> None:
+        """Fill an empty cache of so many rows: each part names rows here, another cache, and its rows for them.
 
-        Behind a shorter one lie keys of another, which must be masked until `close`.
+        Behind a row that is shorter than the longest lie finite keys of another, which must be masked.
         """
-        caches = {id(cache): cache for cache in begun if cache is not None}
-        for cache in sorted(caches.values(), key=lambda c: c.slots.used, reverse=True):
-            # The first, longest one makes all rows.
-            rows = [i for i, own in enumerate(begun) if own is cache or not self.layers]
-            index = torch.tensor(rows, device=cache._buffers[0].keys.device)
-            self.put(index, cache, torch.zeros_like(index))
+        for at, cache, of in sorted(parts, key=lambda part: part[1].slots.used, reverse=True):
+            device = cache._buffers[0].keys.device
+            if not self.layers:  # the longest makes all rows
+                self.put(torch.arange(rows, device=device), cache, torch.zeros(rows, dtype=torch.long, device=device))
+            self.put(torch.tensor(at, device=device), cache, torch.tensor(of, device=device))
             self.slots.used = max(self.slots.used, cache.slots.used)
+
+    def trim(self) -> None:
+        """Give back the slots that are not in use."""
+        for layer in self._buffers:
+            layer.keys, layer.values = (t[:, :, : self.slots.used].clone() for t in (layer.keys, layer.values))
 
     def close(self, start_R: Tensor, head: int, slots: int) -> None:
         """Move what was written behind `head` slots to each row's own start, and keep `slots` of them."""

@@ -45,6 +45,8 @@ class Means:
     """How steps are recorded; None: not."""
     refused: str = ""
     """Why steps are not recorded though they could be."""
+    share: bool = True
+    """What prompts begin with in common is run once."""
 
 
 def bucket(rows: int) -> int:
@@ -91,7 +93,7 @@ class FixedDecoding:
         self.eos = torch.tensor(sorted(policy.eos_ids), device=device)
         self.place = Place(rows_R=self.index_R, slot_R=self.length_R, window=self.slots)
         self.cache: FixedCache | None = None
-        self.prefilled = Prefilled(policy, self.prompts)
+        self.prefilled = Prefilled(policy, self.prompts if means.share else ())
         changed = (self.last_R, self.length_R, self.count_R, self.alive_R, self.tokens_RT, self.logp_RT)
         self.steps = Steps(self._step, changed, means.capture, means.refused)
         self.request: dict[int, int] = {}

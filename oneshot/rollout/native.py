@@ -50,6 +50,8 @@ class NativeEngine:
         self.batch = max(batch or (GPU_ROWS if on_gpu else ROWS), MIN_ROWS)
         self.fixed = on_gpu and attends_to_everything(policy) if fixed is None else fixed
         self.decoded_tokens = 0
+        self.share = attends_to_everything(policy)
+        """Whether what the prompts of a call begin with in common is run once."""
         self.how = ""
         """What decoded the last responses, and why nothing faster did."""
         self.check: Callable[[], None] = lambda: None
@@ -82,7 +84,7 @@ class NativeEngine:
             found = self._in_fixed_slots(prompts, sampling, streams, filters)
         else:
             self.how = "a growing cache"
-            decoding = _Decoding(self.policy, self.batch, prompts, sampling, streams, filters)
+            decoding = _Decoding(self.policy, self.batch, prompts, sampling, streams, filters, share=self.share)
             found = decoding.run(self.check, self.finished)
         self.decoded_tokens += sum(len(c.tokens) for c in found)
         return found
@@ -106,6 +108,7 @@ class NativeEngine:
             draw=not no_draw,
             capture=cuda_capture() if cuda and not self._unrecorded else None,
             refused=self._unrecorded or ("" if cuda else f"the model is on {policy.device.type}"),
+            share=self.share,
         )
         decoding = FixedDecoding(policy, rows, prompts, sampling, streams, filters, means)
         found = decoding.run(self.check, self.finished)
@@ -131,6 +134,8 @@ class _Decoding:
         sampling: Sampling,
         streams: Sequence[tuple[int, int]],
         filters: Filters | None,
+        *,
+        share: bool,
     ) -> None:
         self.policy, self.sampling, self.streams, self.filters = policy, sampling, streams, filters
         self.prompts = [tuple(p) for p in prompts]
@@ -140,7 +145,7 @@ class _Decoding:
         self.block = Block(rows, sampling.max_new_tokens, policy.device, greedy=sampling.temperature == 0)
         self.eos = torch.tensor(sorted(policy.eos_ids), device=policy.device)
         self.done: dict[int, Completion] = {}
-        self._prefilled = Prefilled(policy, self.prompts)
+        self._prefilled = Prefilled(policy, self.prompts if share else ())
         self._finished: Callable[[int, Completion], None] = lambda place, made: None
 
     def run(self, check: Callable[[], None], finished: Callable[[int, Completion], None]) -> list[Completion]:

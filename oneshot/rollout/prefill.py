@@ -8,12 +8,13 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
-from oneshot.model.policy import Policy, attends_to_everything
+from oneshot.model.policy import Policy
 from oneshot.rollout.cache import BufferCache
 from oneshot.rollout.prefixes import Prompt, shared
 
 KEPT = 8192
-"""Tokens of shared beginnings that are kept at once: about as many as a block of 64 rows holds."""
+"""Tokens of shared beginnings that are kept from one group of prompts to the next: about as many as a block of 64 rows
+holds. One that is needed again later is run again, at the cost of a prompt that shares nothing."""
 
 
 def prefill(
@@ -24,18 +25,21 @@ def prefill(
     `begun`: for each prompt the cache of a beginning that was run already, alone; it is not run again.
     """
     device = policy.device
-    starts = [0 if cache is None else cache.slots.used for cache in begun] or [0] * len(prompts)
+    starts = [*map(_tokens, begun)] or [0] * len(prompts)
     head, rest = max(starts), [prompt[start:] for prompt, start in zip(prompts, starts, strict=True)]
-    width = max(map(len, rest))
+    width, beginnings = max(map(len, rest)), list[tuple[list[int], BufferCache, list[int]]]()
     ids_PT = torch.zeros(len(prompts), width, dtype=torch.long)
     for i, tokens in enumerate(rest):
         ids_PT[i, : len(tokens)] = torch.tensor(tokens)
     start_P = torch.tensor(starts, device=device)
-    cache = BufferCache()
-    cache.begin(begun)
+    cache, different = BufferCache(), {id(own): own for own in begun if own is not None}
+    for own in different.values():
+        rows = [i for i, other in enumerate(begun) if other is own]
+        beginnings.append((rows, own, [0] * len(rows)))
+    cache.gather(len(prompts), beginnings)
     out = policy.decoder(
         input_ids=ids_PT.to(device),
-        attention_mask=_visible(start_P, head, width),
+        attention_mask=_visible(start_P if min(starts) < head else start_P[:1], head, width),
         position_ids=start_P[:, None] + torch.arange(width, device=device),
         past_key_values=cache,
         use_cache=True,
@@ -47,10 +51,15 @@ def prefill(
     return cache, out.last_hidden_state[torch.arange(len(prompts), device=device), last_P]
 
 
+def _tokens(cache: BufferCache | None) -> int:
+    return 0 if cache is None else cache.slots.used
+
+
 def _visible(start_P: Tensor, head: int, width: int) -> Tensor:
     """Which slots each token may attend to: its prompt's beginning, then what comes before it.
 
-    Pads come later than every token, so the causal mask hides them. [1 or P, 1, width, head + width].
+    Pads come later than every token, so the causal mask hides them. One start serves all rows: [1 or P, 1, width,
+    head + width].
     """
     causal = torch.ones(width, width, dtype=torch.bool, device=start_P.device).tril()[None, None]
     if not head:
@@ -63,15 +72,15 @@ def _visible(start_P: Tensor, head: int, width: int) -> Tensor:
 class Prefilled:
     """`prefill` for the prompts of one call: what several of them begin with is run once (`prefixes.shared`).
 
-    The last prompt that came alone is remembered: many samples of one prompt run it once. Where a layer does not attend
-    to everything, no beginning is shared.
+    The last prompt that came alone is remembered: many samples of one prompt run it once. Without `prompts` nothing is
+    shared, as must be where a layer does not attend to everything.
     """
 
     def __init__(self, policy: Policy, prompts: Iterable[Prompt] = ()) -> None:
         self.policy = policy
         self.tokens = 0
         """Tokens that were run so far, without pads."""
-        self._beginnings = shared(prompts) if attends_to_everything(policy) else {}
+        self._beginnings = shared(prompts)
         self._begun: OrderedDict[Prompt, BufferCache] = OrderedDict()
         self._kept: tuple[Prompt, BufferCache, Tensor] | None = None
 
@@ -84,20 +93,41 @@ class Prefilled:
         return self._kept[1:]
 
     def _run(self, prompts: Sequence[Prompt]) -> tuple[BufferCache, Tensor]:
-        begun = [self._beginning(prompt, self._beginnings.get(prompt, ())) for prompt in prompts]
-        self.tokens += sum(map(len, prompts)) - sum(cache.slots.used for cache in begun if cache)
-        return prefill(self.policy, prompts, begun)
+        """`prefill`; where beginnings are shared, rows of which about as much is left run together.
 
-    def _beginning(self, prompt: Prompt, lengths: Sequence[int]) -> BufferCache | None:
+        Otherwise one prompt without a beginning would make all others run as many tokens, as pads.
+        """
+        begun: dict[Prompt, BufferCache] = {}  # of these prompts: each is looked up once
+        own = [self._beginning(prompt, self._beginnings.get(prompt, ()), begun) for prompt in prompts]
+        rest = [len(prompt) - _tokens(cache) for prompt, cache in zip(prompts, own, strict=True)]
+        self.tokens += sum(rest)
+        if not begun:
+            return prefill(self.policy, prompts)
+        groups: dict[int, list[int]] = {}
+        for i, tokens in enumerate(rest):
+            groups.setdefault(tokens.bit_length(), []).append(i)
+        cache, parts, hidden = BufferCache(), [], dict[int, Tensor]()
+        for rows in groups.values():
+            made, hidden_GH = prefill(self.policy, [prompts[i] for i in rows], [own[i] for i in rows])
+            parts.append((rows, made, range(len(rows))))
+            hidden |= dict(zip(rows, hidden_GH, strict=True))
+        cache.gather(len(prompts), parts)
+        return cache, torch.stack([hidden[i] for i in range(len(prompts))])
+
+    def _beginning(
+        self, prompt: Prompt, lengths: Sequence[int], begun: dict[Prompt, BufferCache]
+    ) -> BufferCache | None:
         """The cache of the prompt's longest shared beginning; where it is not kept, run now, from the next one on."""
         if not lengths:
             return None
         tokens = prompt[: lengths[-1]]
-        if tokens not in self._begun:
-            before = self._beginning(prompt, lengths[:-1])
-            self.tokens += len(tokens) - (before.slots.used if before else 0)
-            self._begun[tokens] = prefill(self.policy, [tokens], [before])[0]
-        found = self._begun[tokens]
+        found = begun[tokens] if tokens in begun else self._begun.get(tokens)
+        if found is None:
+            before = self._beginning(prompt, lengths[:-1], begun)
+            self.tokens += len(tokens) - _tokens(before)
+            found = prefill(self.policy, [tokens], [before])[0]
+            found.trim()
+        begun[tokens] = self._begun[tokens] = found  # the last used comes last
         self._begun.move_to_end(tokens)
         while len(self._begun) > 1 and sum(map(len, self._begun)) > KEPT:
             self._begun.popitem(last=False)

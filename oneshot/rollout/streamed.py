@@ -39,7 +39,7 @@ class StreamedEngine(NativeEngine):
         assert len(prompts) == len(streams)
         if not prompts:
             return []
-        decoding = _Telling(self.policy, self.batch, prompts, sampling, streams, filters)
+        decoding = _Telling(self.policy, self.batch, prompts, sampling, streams, filters, share=self.share)
         decoding.drawn = self.drawn
         found = decoding.run(self.check, self.finished)
         self.decoded_tokens += sum(len(c.tokens) for c in found)

@@ -69,11 +69,12 @@ def main(request: Request) -> int:
         session = Session(
             setup=setup, run=run, problems=[chosen.problem], held_out=dev, task=DEV, shown=shown, yes=request.yes
         )  # fmt: skip
-        measure(setup, dev, run, DEV, "base")
-        test = builtin.test_set(config.data.task_seed, chosen.problem)
-        shown.note(f"test: reading {len(test)} held-out problems with the base model")
-        measure(setup, test, run, TEST, "base")
-        sampled = _sampled(setup, dev, run) if request.verb_flags.get("full") else None
+        with run.doing("evaluating"):
+            measure(setup, dev, run, DEV, "base")
+            test = builtin.test_set(config.data.task_seed, chosen.problem)
+            shown.note(f"test: reading {len(test)} held-out problems with the base model")
+            measure(setup, test, run, TEST, "base")
+            sampled = _sampled(setup, dev, run) if request.verb_flags.get("full") else None
         phases.end("evaluate base")
         rate = BaseRate(successes=chosen.successes, samples=chosen.samples)
         run.event("preflight", **rate.as_dict())

@@ -67,7 +67,9 @@ def duration(seconds: float) -> str:
 
 def ahead(step: int, steps: int, left: float) -> str:
     """What is left after a step: after the last one readings may follow, whose time is not in `left`."""
-    return f"left {duration(left)}" if step < steps else "all steps done"
+    if step < steps:
+        return f"left {duration(left)}"
+    return "all steps done" if steps else "steps left unknown"
 
 
 def step_line(step: int, steps: int, metrics: Mapping[str, float], left: float) -> str:

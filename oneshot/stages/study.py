@@ -14,7 +14,7 @@ from oneshot.config.environment import go_offline
 from oneshot.config.origins import DEFAULT, show
 from oneshot.config.request import Request
 from oneshot.config.sources import find_study
-from oneshot.errors import MachineError, OneshotError, Stopped, UsageError
+from oneshot.errors import OneshotError, Stopped, UsageError
 from oneshot.stages.display import Lines
 from oneshot.stages.studies import cells as study_cells
 from oneshot.stages.studies import forecast
@@ -152,32 +152,54 @@ def problems(plan: Plan, request: Request) -> dict[str, int]:
     Raises:
         UsageError, DataError, MachineError: a task that cannot be had.
     """
+    return _of_dev(plan, request) | _of_tasks(plan, request)
+
+
+def _of_dev(plan: Plan, request: Request) -> dict[str, int]:
     from oneshot.stages.evals import best
     from oneshot.stages.setup import held_out
-    from oneshot.stages.training import tasks as training_tasks
 
     config = next(iter(plan.arms.values()))
-    found: dict[str, int] = {}
     if plan.study.test_per_kind:
         rows = contents(plan)[PROBLEMS].count(b"\n")
-        found[best.dev_task(config)] = min(rows, config.evals.limit or rows)
-    elif config.evals.source:
-        kind = plan.study.examples[0].get("kind", "") if plan.study.examples else ""
-        found[best.dev_task(config)] = len(held_out(config, kind, offline=request.offline))
-    for asked in training_tasks.load(config, offline=request.offline, say=lambda text: None):
-        found[asked.name] = len(asked.problems)
-    return found
+        return {best.dev_task(config): min(rows, config.evals.limit or rows)}
+    if not config.evals.source:
+        return {}
+    kind = plan.study.examples[0].get("kind", "") if plan.study.examples else ""
+    return {best.dev_task(config): len(held_out(config, kind, offline=request.offline))}
+
+
+def _of_tasks(plan: Plan, request: Request) -> dict[str, int]:
+    from oneshot.stages.training import tasks
+
+    config = next(iter(plan.arms.values()))
+    found = tasks.load(config, offline=request.offline, say=lambda text: None)
+    return {asked.name: len(asked.problems) for asked in found}
+
+
+def _counted(plan: Plan, request: Request) -> tuple[dict[str, int] | None, str]:
+    """(`problems`, None where a task is not on this machine; what is told where there are none).
+
+    As in a plan, a test task that is not here is passed over, and a dev set that no file holds is refused.
+    """
+    from oneshot.stages.training.tasks import ABSENT
+
+    read = dict[str, int]()
+    for count, absent in ((_of_dev, set(ABSENT) - {"E106"}), (_of_tasks, set(ABSENT))):
+        try:
+            read |= count(plan, request)
+        except OneshotError as error:
+            if error.code not in absent:
+                raise
+            return None, f"not counted, since a task is not on this machine ({error.code})"
+    return read, "nothing"
 
 
 def _dry_run(request: Request, folder: StudyFolder, wanted: list[Cell]) -> int:
     """Print what would be run; nothing is written, and no socket is opened: a task that is not here is not counted."""
     go_offline()
     plan, study = folder.plan, folder.plan.study
-    read, why = dict[str, int](), "nothing"
-    try:
-        read = problems(plan, replace(request, offline=True))
-    except MachineError as error:
-        why = f"not counted, since a task is not on this machine ({error.code})"
+    read, why = _counted(plan, replace(request, offline=True))
     left = [cell for cell in wanted if cell.state != DONE]
     if request.json:
         cells = [{"arm": cell.arm, "seed": cell.seed, "state": cell.state} for cell in wanted]
@@ -185,7 +207,7 @@ def _dry_run(request: Request, folder: StudyFolder, wanted: list[Cell]) -> int:
             "study": plan.name,
             "claim": study.claim,
             "folder": str(folder.path),
-            "problems": read or None,
+            "problems": read,
             "cells": cells,
         }
         body["forecast"] = forecast.told(plan, folder.cells(), left)
@@ -201,7 +223,7 @@ def _dry_run(request: Request, folder: StudyFolder, wanted: list[Cell]) -> int:
         print(f"contrast: {one} against {two}")
     for one, two in study.primary:
         print(f"claimed: {one} against {two}")
-    print("reads: " + (", ".join(f"{task} ({n} problems)" for task, n in read.items()) or why))
+    print("reads: " + (", ".join(f"{task} ({n} problems)" for task, n in (read or {}).items()) or why))
     print(f"{len(study.arms)} arms x {len(study.seeds)} seeds; {len(left)} of {len(wanted)} cells are left to run")
     print("\n".join(forecast.lines(plan, folder.cells(), left)))
     print("nothing was loaded, downloaded or written")

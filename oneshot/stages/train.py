@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -39,18 +40,22 @@ def main(request: Request, begun_as: Callable[[RunFolder], None] = lambda run: N
         return dry_run(request)
     run, request = _asked(request)
     config = request.config
-    with starting(run):
+    with ExitStack() as ends:
+        loaded = ends.enter_context(starting(run))
         setup, problems, unseen, tests, shown, phases = _loaded(request, run)
         rate = resume.recorded_rate(run) if run else None
-    begun, known = run is not None, run is not None and bool(run.checkpoints())
-    if run is None:
-        begun_as(run := new_run(setup, problems, request.argv))
-    shown = Logged(shown, run)
-    session = Session(
-        setup=setup, run=run, problems=problems, held_out=unseen, task=best.dev_task(config), shown=shown, tests=tests,
-        yes=request.yes, verbose=request.verbose,
-    )  # fmt: skip
-    with failing(run), tracked(session, offline=request.offline) as track:
+        begun, known = run is not None, run is not None and bool(run.checkpoints())
+        run = run or new_run(setup, problems, request.argv)
+        ends.enter_context(failing(run))
+        loaded()
+        if not begun:
+            begun_as(run)
+        shown = Logged(shown, run)
+        session = Session(
+            setup=setup, run=run, problems=problems, held_out=unseen, task=best.dev_task(config), shown=shown,
+            tests=tests, yes=request.yes, verbose=request.verbose,
+        )  # fmt: skip
+        track = ends.enter_context(tracked(session, offline=request.offline))
         setup = begin(setup, problems, run, shown.note)
         session = replace(session, setup=setup, tracking=track)
         if begun:

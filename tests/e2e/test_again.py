@@ -111,6 +111,11 @@ def test_wrong_packing_is_found_out_said_and_left(train: OneShot, monkeypatch: p
 def test_what_was_compared_is_recorded(train: OneShot, oneshot: OneShot) -> None:
     run = train("--steps", "1", *SAME).run
     (event,) = [event for event in run.events() if event["kind"] == "checked"]
-    assert event["paths"].keys() == {"log-probs in chunks", "attention over prefix trees", "packed micro-batches"}
+    assert event["paths"].keys() == {
+        "log-probs in chunks",
+        "beginnings of prompts run once",
+        "attention over prefix trees",
+        "packed micro-batches",
+    }
     assert resume(oneshot, run, "--steps", "2").code == 0
     assert len([event for event in run.events() if event["kind"] == "checked"]) == 2

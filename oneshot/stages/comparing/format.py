@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from oneshot.config.gym import LENIENT, PREFIX
 from oneshot.errors import UsageError
 from oneshot.record import RunFolder
+from oneshot.rewards.controls.form import users_own
 from oneshot.stages.comparing.models import BASE, Arm, Evaluation, Model, evals_of
 
 FORMAT = "format"
@@ -60,8 +60,9 @@ def reward_of(config: Mapping[str, Any]) -> tuple[str, bool | None]:
     reward = str(dict(config.get("reward") or {}).get("name") or "")
     if not reward:
         return "reward was not recorded", None
-    users = (":" in reward or reward.endswith(".py")) and not reward.startswith((PREFIX, LENIENT))
-    return (f"reward is your own function {reward}", None) if users else (f"reward {reward} pays right answers", False)
+    if users_own(reward):
+        return f"reward is your own function {reward}", None
+    return f"reward {reward} pays right answers", False
 
 
 def _control(config: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from oneshot.errors import OneshotError
-from oneshot.measure import grades, reasoning
+from oneshot.measure import form_gains, grades, reasoning
 from oneshot.measure.decompose import share
 from oneshot.measure.pairing import matched_problems
 from oneshot.measure.reasoning import Gain
@@ -56,8 +56,25 @@ class Table:
         several = [*control] * len(trained) if len(control) == 1 else control
         before, after, samples = sides(control, trained)
         runs = [(a.rows, b.rows) for a, b in zip(several, trained, strict=True)] if len(trained) > 1 else []
-        others = self._baselines(control[0])
-        return reasoning.gains_of(before, after, others, samples=samples, runs=runs, doubt=claim.doubt, room=claim.room)
+        boxed = self._split(task, arm, before, after)
+        others = self._baselines(control[0], boxed)
+        return reasoning.gains_of(
+            before, after, others, samples=samples, runs=runs, doubt=claim.doubt, room=claim.room, boxed=boxed
+        )
+
+    def _split(self, task: Matched, arm: Arm, before: Rows, after: Rows) -> bool:
+        """Whether what a box alone gives is form, as the page of a run has it; why is told in a note.
+
+        Of runs with several rewards it is where it is for one of them.
+        """
+        read = (*task.arms[self.arms[0].letter], *task.arms[arm.letter])
+        graders = list(dict.fromkeys(str(one.protocol.get("grader") or "") for one in read))
+        rewards = dict.fromkeys(form_gains.reward_of(model.config()) for model in arm.models)
+        several = [form_gains.split_of(reward, graders, before, after) for reward in rewards]
+        found = next((one for one in several if one.box), several[0])
+        if found.note:
+            self.notes.append(f"{task.name}, gains of {arm.letter}: {found.note}")
+        return found.box
 
     def adjusted(self) -> Gains:
         """All of them with Holm's p."""
@@ -65,11 +82,11 @@ class Table:
         told = iter(reasoning.adjusted([self.found[key][name] for key, name in keys]))
         return {key: {name: next(told) for name in several} for key, several in self.found.items()}
 
-    def _baselines(self, control: Evaluation) -> dict[str, Rows]:
+    def _baselines(self, control: Evaluation, boxed: bool) -> dict[str, Rows]:
         """The recorded baselines of the base model on a task: beside it, or in the folder of another arm.
 
         One that was measured under another protocol is left out, with a note; one of another base model without one.
-        Of several prompts the best is taken.
+        Of several prompts the best is taken, read as the gains read it.
         """
         read: dict[str, list[Evaluation]] = {}
         stores = {str(model.store.path): model for arm in self.arms for model in arm.models}
@@ -82,7 +99,8 @@ class Table:
             self._add(read, reasoning.FORMAT, control, self.format_only)
         elif self.format_only is not None:
             self.notes.append(f"{self.format_only.name} was not evaluated on {control.task}.")
-        return {kind: max(several, key=_lenient).rows for kind, several in read.items()}
+        value = _lenient if boxed else _own
+        return {kind: max(several, key=value).rows for kind, several in read.items()}
 
     def _add(self, read: dict[str, list[Evaluation]], kind: str, control: Evaluation, model: Model) -> None:
         """Keep a baseline that is comparable with the control; else say why not."""
@@ -104,6 +122,10 @@ class Table:
 def _lenient(evaluation: Evaluation) -> float:
     right = grades.lenient if grades.recorded(evaluation.rows, "lenient") else grades.is_right
     return share(evaluation.rows, right).estimate
+
+
+def _own(evaluation: Evaluation) -> float:
+    return share(evaluation.rows, grades.is_right).estimate
 
 
 def _weights(evaluation: Evaluation) -> object:

@@ -124,9 +124,9 @@ def _in_child(folder: StudyFolder, cell: Cell, request: Request, relay: Relay) -
         relay.child = None
     if code and not relay.signal:
         now = next(one for one in folder.cells() if one.key == cell.key)
-        if now.state in (RUNNING, cell.state):
+        if now == cell or now.state == RUNNING:  # it was ended before it could say why itself
             what = f"its process was ended by signal {-code}" if code < 0 else f"its process ended with status {code}"
-            spent = cell.seconds + time.monotonic() - began  # it was ended before it could say so itself
+            spent = cell.seconds + time.monotonic() - began
             folder.update(cell.arm, cell.seed, state=FAILED, said=what, seconds=spent)
     return code
 

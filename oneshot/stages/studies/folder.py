@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from oneshot._store import files
+from oneshot._store.values import is_number
 from oneshot.config.load import from_dict
 from oneshot.config.schema import SaveConfig
 from oneshot.errors import UsageError
@@ -64,20 +66,17 @@ class StudyFolder:
         there = {cell.key: cell for cell in self._told() if not cell.run or self.run_of(cell) is not None}
         return [there.get((arm, seed), Cell(arm=arm, seed=seed)) for arm, seed in self.plan.cells]
 
-    def _told(self) -> Iterator[Cell]:
+    def _told(self) -> list[Cell]:
         """The cells of study.json. What a later version says of them is passed over; `UsageError` E106 if damaged."""
-        known = {field.name for field in fields(Cell)}
-        for row in self.read().get("cells", ()):
-            try:
-                yield Cell(**{key: value for key, value in row.items() if key in known})
-            except (AttributeError, TypeError) as error:
-                said = str(error).removeprefix("Cell.__init__() ")
-                raise UsageError(
-                    f"{self.path / 'study.json'} is damaged: a cell in it is none: {said}.",
-                    code="E106",
-                    tries=(self.line("--table"), self.line(name=f"{self.plan.name}-2")),
-                    kept="Nothing was changed.",
-                ) from error
+        try:
+            return _cells(self.read().get("cells", []))
+        except TypeError as error:
+            raise UsageError(
+                f"{self.path / 'study.json'} is damaged: {error}.",
+                code="E106",
+                tries=(self.line(name=f"{self.plan.name}-2"),),
+                kept="Nothing was changed.",
+            ) from error
 
     def line(self, *words: str, name: str = "") -> str:
         """The command of this study, to be pasted; `name`: of another folder."""
@@ -85,7 +84,7 @@ class StudyFolder:
         name = name or self.plan.name
         out = () if runs == str(Path(SaveConfig().runs)) else ("--out", runs)
         named = () if name == study.name else ("--name", name)
-        return " ".join(("oneshot study", study.asked or study.file, *words, *out, *named))
+        return shlex.join(("oneshot", "study", study.asked or study.file, *words, *out, *named))
 
     def read(self) -> dict[str, Any]:
         """study.json; empty before there is one."""
@@ -194,3 +193,19 @@ class StudyFolder:
                 tries=(f"mv {run.path} ELSEWHERE   (the cell is then run again)",),
                 kept="Nothing was changed.",
             )
+
+
+def _cells(rows: Any) -> list[Cell]:
+    """The cells of study.json; `TypeError` says what is wrong with them."""
+    kinds, found = get_type_hints(Cell), list[Cell]()
+    if not isinstance(rows, list):
+        raise TypeError(f"cells = {short(rows)} is no list")
+    for row in rows:
+        known = {key: value for key, value in row.items() if key in kinds} if isinstance(row, dict) else {}
+        if not {"arm", "seed"} <= set(known):
+            raise TypeError(f"a cell in it is none: {short(row)}")
+        for key, value in known.items():
+            if not (is_number(value) if kinds[key] is float else type(value) is kinds[key]):
+                raise TypeError(f"a cell in it is none: {key} = {short(value)}")
+        found.append(Cell(**known))
+    return found

@@ -5,14 +5,18 @@ Nobody knows how fast a machine is at this before it has done it, so without a f
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from oneshot.config.schema import Config
+from oneshot.data import problems
+from oneshot.errors import OneshotError
 from oneshot.model.storage import DiskForecast, disk_forecast, size
 from oneshot.stages.display import duration
 from oneshot.stages.studies.arms import Plan
@@ -34,18 +38,24 @@ class Work:
     """Trained checkpoints that are read; the base model's evaluation is made once for all cells that share it."""
     dynamic: bool
     """A group may be sampled again."""
+    once: int = 0
+    """Responses sampled before the steps, at most, where these sample none but imitate them (the arm `rft`)."""
 
     @property
     def responses(self) -> int:
-        """Of all steps, where no group is sampled again."""
-        return self.steps * self.batch
+        """Sampled in all, where no group is sampled again."""
+        return self.once or self.steps * self.batch
 
     def sentence(self) -> str:
-        """`12 steps x 32 responses of at most 48 tokens; the base model and 2 checkpoints are evaluated`."""
+        """`12 steps x 32 responses of at most 48 tokens; 2 checkpoints are evaluated`."""
         more = " (more where a group is sampled again)" if self.dynamic else ""
         plural = "s are" if self.evaluations != 1 else " is"
         read = f"{self.evaluations} checkpoint{plural} evaluated" if self.evaluations else "nothing is evaluated"
-        return f"{self.steps} steps x {self.batch} responses of at most {self.limit} tokens{more}; {read}"
+        each = f"{self.steps} steps x {self.batch} responses"
+        if self.once:
+            each = f"{self.steps} steps that imitate the right ones of at most {self.once} responses, sampled once,"
+            more = ""
+        return f"{each} of at most {self.limit} tokens{more}; {read}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +69,7 @@ class StudyDisk:
     free: int
 
     def sentence(self, *, weights: bool) -> str:
-        """`at most 1.6 GiB while it runs, 12.0 MiB afterwards (...); 60.0 GiB are free`."""
+        """`at most 1.6 GiB more while it runs, 12.0 MiB of it stays (...); 60.0 GiB are free`."""
         why = "" if weights else " (keep_weights = false: checkpoints of finished cells are deleted)"
         full = "" if self.most <= self.free else ": NOT ENOUGH"
         return f"at most {size(self.most)} more while it runs, {size(self.after)} of it stays{why}; " + (
@@ -99,7 +109,25 @@ def work_of(plan: Plan, arm: str) -> Work:
         limit=rollout.max_new_tokens,
         evaluations=times * reads,
         dynamic=rollout.dynamic,
+        once=_sampled_once(_examples(plan, arm)) if config.reward.control == "rft" else 0,
     )
+
+
+def _sampled_once(examples: int) -> int:
+    """Responses that the arm `rft` samples at most, in whole rounds over its examples."""
+    from oneshot.stages.training.imitation import BUDGET, EACH_BUDGET
+
+    each = max(EACH_BUDGET, math.ceil(BUDGET / examples))
+    return examples * EACH_BUDGET * math.ceil(each / EACH_BUDGET)
+
+
+def _examples(plan: Plan, arm: str) -> int:
+    """How many examples an arm trains on; those that are not on this machine count as one."""
+    if plan.study.examples:
+        return next(spec.examples for spec in plan.study.arms if spec.name == arm) or plan.study.count
+    with suppress(OneshotError):
+        return len(problems.resolve(plan.arms[arm].data, offline=True)) or 1
+    return 1
 
 
 def time_left(cells: Sequence[Cell], left: int) -> TimeLeft | None:

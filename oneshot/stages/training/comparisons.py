@@ -17,6 +17,7 @@ from oneshot.model.logprobs import Head, logprob_and_entropy
 from oneshot.model.plain import plain_head
 from oneshot.rollout.linear import few_rows, logits
 from oneshot.rollout.native import MIN_ROWS
+from oneshot.rollout.prefill import prefill
 from oneshot.rollout.streams import CHECK_STEP
 from oneshot.stages.resources.worst_case import head_of
 from oneshot.stages.setup import Setup
@@ -133,6 +134,17 @@ def turned_pairs(setup: Setup, prompt: tuple[int, ...]) -> Pairs:
         fast = policy.decoder(input_ids=ids_R1, use_cache=False).last_hidden_state
     plain = policy.decoder(input_ids=ids_R1, use_cache=False).last_hidden_state
     return [(fast, plain), (logits(plain[:, -1], policy.head), plain[:, -1] @ policy.head.T)]
+
+
+# Prompts whose beginning was run before
+
+
+@torch.inference_mode()
+def shared_pairs(setup: Setup, prompt: tuple[int, ...]) -> Pairs:
+    """The states after two prompts that begin alike and one that does not, with the beginning run before, and whole."""
+    begun = prefill(setup.policy, [prompt[: max(1, len(prompt) // 2)]])[0]
+    asked = [(*prompt, prompt[0]), (*prompt[: begun.slots.used], *prompt[::-1]), (*prompt[::-1], *prompt)]
+    return [(prefill(setup.policy, asked, [begun, begun, None])[1], prefill(setup.policy, asked)[1])]
 
 
 # Decoding in fixed slots

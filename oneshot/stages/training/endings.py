@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -17,20 +17,21 @@ from oneshot.stages.signals import stops_at_once
 
 
 @contextmanager
-def starting(run: RunFolder | None) -> Iterator[None]:
+def starting(run: RunFolder | None) -> Iterator[Callable[[], None]]:
     """Around what a resumed run loads: it says at once that it runs, so nobody takes it for the attempt before it.
 
-    What ends it in there has changed nothing yet, so its status is put back as it was. None: a run that is new.
+    Gives a function to call when `failing` has begun inside, so that a stop signal always meets one of the two. What
+    ends it before that has changed nothing yet, so its status is put back as it was. None: a run that is new.
     """
+    loaded = list[bool]()
     if run is None:
-        yield
+        yield lambda: None
         return
-    before, loaded = run.status(), False
-    run.write_status(state="running", phase="starting")
+    before = run.status()
     try:
         with stops_at_once(run):
-            yield
-        loaded = True
+            run.write_status(state="running", phase="starting")
+            yield lambda: loaded.append(True)
     finally:
         with suppress(MachineError, UsageError):  # a full or a damaged disk: what ended it says enough
             if not loaded and run.status().get("pid") == os.getpid():  # nobody else took it over
@@ -44,10 +45,10 @@ def failing(run: RunFolder) -> Iterator[None]:
     Inside, a stop signal ends the run at once, except in the training loop, which first finishes and saves its step.
     What was written before is whole either way.
     """
-    run.write_status(state="running", phase="starting")
     state, attempt = "failed", run.attempt
     try:
         with stops_at_once(run):
+            run.write_status(state="running", phase="starting")
             yield
         state = ""
     except (Stopped, KeyboardInterrupt):

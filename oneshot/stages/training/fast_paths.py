@@ -30,6 +30,7 @@ from oneshot.stages.training.comparisons import (
     fixed_pairs,
     head_pairs,
     packed_pairs,
+    shared_pairs,
     tree_pairs,
     turned_pairs,
 )
@@ -95,6 +96,8 @@ def _leave(setup: Setup, name: str) -> None:
         never_turned(setup.policy.model)
     elif name == "fixed":
         setup.engine.fixed = setup.eval_engine.fixed = False
+    elif name == "shared":
+        setup.engine.share = setup.eval_engine.share = False
     elif name == "tree":
         attention.remove(setup.policy.model)
 
@@ -139,6 +142,13 @@ PATHS: tuple[Path, ...] = (
         plain="a growing cache",
         used=lambda setup: setup.engine.fixed,
         pairs=fixed_pairs,
+    ),
+    Path(
+        name="shared",
+        fast="beginnings of prompts run once",
+        plain="each prompt run whole",
+        used=lambda setup: setup.engine.share,
+        pairs=shared_pairs,
     ),
     Path(
         name="turned",

@@ -13,8 +13,10 @@ from oneshot.config.origins import show, value_of
 from oneshot.config.request import Request
 from oneshot.config.schema import Config
 from oneshot.errors import UsageError
+from oneshot.measure.solved import preflight_rate
 from oneshot.record import RunFolder
 from oneshot.stages.training.preflight import BaseRate
+from oneshot.stages.watching.run_process import process_of
 from oneshot.types import Problem
 
 MAY_CHANGE = (
@@ -47,7 +49,7 @@ def resumed(request: Request) -> RunFolder:
     run = RunFolder.open(str(request.verb_flags["resume"]), Path(request.config.save.runs))
     status = run.status()
     pid = status.get("pid")
-    if status.get("state") == "running" and pid != os.getpid() and _alive(pid) and not request.yes:
+    if status.get("state") == "running" and pid != os.getpid() and process_of(status).alive and not request.yes:
         raise UsageError(
             f"{run.path} is being written by process {pid} right now.",
             code="E104",
@@ -158,22 +160,10 @@ def examples(run: RunFolder) -> list[Problem]:
 
 def recorded_rate(run: RunFolder) -> BaseRate | None:
     """The preflight of an earlier attempt; None where there is none, as in a demo, which probes instead."""
-    seen = [e for e in run.events() if e["kind"] == "preflight" and "value" in e]  # an attempt may end before it
-    if not seen:
+    last = preflight_rate(run.events())
+    if last is None:
         return None
-    last = seen[-1]
     rates = tuple(last.get("rates", ()))
     return BaseRate(
         successes=round(last["value"] * last["n"]), samples=last["n"], rates=rates, pool=last.get("pool", 1)
     )
-
-
-def _alive(pid: Any) -> bool:
-    """Whether a process with this number runs here."""
-    try:
-        os.kill(int(pid), 0)
-    except PermissionError:  # it runs, and is somebody else's
-        return True
-    except (OSError, TypeError, ValueError):
-        return False
-    return True

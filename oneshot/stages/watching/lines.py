@@ -73,8 +73,7 @@ class Lines:
         for row in new[-1:] if self._first else new:
             self._last = (row["attempt"], row["step"])
             each, left = number(row.get("step_time")) or 0.0, max(0, now.seen.steps - int(row["step"]) - 1)
-            line = line_of(row, now.seen.steps, each * left)
-            yield line if left else line.rpartition("  left ")[0]  # what is left then is no step
+            yield line_of(row, now.seen.steps, each * left)
 
     def _held_out(self, now: Snapshot) -> Iterator[str]:
         for task, readings in now.readings.items():

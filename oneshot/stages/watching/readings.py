@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from oneshot._store import files, names
 from oneshot._store.values import number, section
+from oneshot.config.load import from_dict
 from oneshot.errors import OneshotError
 from oneshot.measure.pairing import by_problem
 from oneshot.measure.run_facts import WRONG_FORM
 from oneshot.measure.scores import accuracy
 from oneshot.record import RunFolder
+from oneshot.stages.evals.best import dev_task
+
+DEMOS = "builtin-test"
+"""What a demo reads at its end beside its dev set."""
+_HASH = re.compile(r"-[0-9a-f]{8}$")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,3 +95,21 @@ def _told(step: int, results: Mapping[str, Any]) -> Reading | None:
         return None
     n, seconds = number(results.get("n")), number(section(results, "protocol").get("seconds"))
     return Reading(step=step, value=value, low=low, high=high, n=int(n or 0), seconds=seconds)
+
+
+def own(known: Iterable[str], source: str, tasks: str) -> list[str]:
+    """Those of the evaluated tasks that a run reads itself; others may be read by hand while it goes on.
+
+    Args:
+        known: names in evals/; a task that is asked otherwise than it usually is has a hash after its own name.
+        source: the run's `evals.source`.
+        tasks: the run's `evals.tasks`.
+    """
+    from oneshot.data.tasks.suites import resolve
+
+    try:
+        asked = {task.name for task in resolve(tasks)}
+    except OneshotError:  # of another version, which has other tasks
+        return list(known)
+    alone = (dev_task(from_dict({"evals": {"source": source}})), DEMOS)
+    return [task for task in known if task in alone or _HASH.sub("", task) in asked]

@@ -1,4 +1,4 @@
-"""What `watch` and `doctor RUN` must ask the machine about a run: whether its process exists, when it last wrote."""
+"""What is asked of the machine about a run: whether its process exists, when it last wrote."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from oneshot.stages.display import duration
 from oneshot.stages.watching.events import sentences
 from oneshot.stages.watching.files import Tail
 from oneshot.stages.watching.pair import Pair, pair_of
-from oneshot.stages.watching.readings import Reading, Readings
+from oneshot.stages.watching.readings import Reading, Readings, own
 from oneshot.stages.watching.run_process import process_of, written
 
 Found = TypeVar("Found")
@@ -68,13 +68,20 @@ class Snapshot:
 
     @property
     def to_read(self) -> list[str]:
-        """The tasks that were read before and not yet with the last checkpoint."""
-        steps = self.seen.steps
-        return [task for task, found in self.readings.items() if all(reading.step != steps for reading in found)]
+        """The tasks that the run reads itself, and that were read before and not yet with the last checkpoint."""
+        return [task for task in self._own if not self._read_last(task)]
+
+    @property
+    def _own(self) -> list[str]:
+        source, tasks = (str(self.seen.setting(f"evals.{name}") or "") for name in ("source", "tasks"))
+        return own(self.readings, source, tasks)
+
+    def _read_last(self, task: str) -> bool:
+        return any(reading.step == self.seen.steps for reading in self.readings[task])
 
     def _reading_left(self) -> float | None:
         before = [self.readings[task][-1].seconds for task in self.to_read]
-        now = [found[-1].seconds for task, found in self.readings.items() if task not in self.to_read]
+        now = [self.readings[task][-1].seconds for task in self._own if self._read_last(task)]
         ended = number(self.last.get("time"))
         if not before or ended is None or None in before:
             return None

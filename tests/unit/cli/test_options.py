@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from oneshot.cli.options import Parsed, parse, request
-from oneshot.cli.verbs import COMMON, SHORT, VERBS, shorts
-from oneshot.config.names import KEYS, SECTIONS
+from oneshot.cli.verbs import COMMON, SHORT, VERBS, shorts, uses
+from oneshot.config.names import KEYS, SECTIONS, short_flag
 from oneshot.config.request import Request
 from oneshot.errors import UsageError
 
@@ -215,5 +215,7 @@ def test_the_table_of_verbs_is_consistent() -> None:
         names = [f.name for f in (*verb.flags, *COMMON)]
         assert len(names) == len(set(names))
         assert not set(names) & set(shorts(verb)), "a short name would hide a setting"
+        told = {short_flag(key).removeprefix("--") for key in KEYS if uses(verb, key)}
+        assert not told & set(names), "an error would name another flag"
     assert set(SHORT.values()) <= set(KEYS)
     assert not set(VERBS) & set(SECTIONS), "a section is never named like a verb"

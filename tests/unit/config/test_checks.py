@@ -20,9 +20,10 @@ def refused(files: list[Path], flags: dict[str, str]) -> OneshotError:
     ("flags", "code", "said"),
     [
         ({"rollout.groups": "0"}, "E103", "rollout.groups = 0 (flag --rollout.groups) must be at least 1."),
+        ({"optim.steps": "-1"}, "E103", "optim.steps = -1 (flag --steps) must be at least 0"),
+        ({"save.runs": ""}, "E103", 'save.runs = "" (flag --save.runs) must name a folder'),
         ({"rollout.temperature": "0"}, "E103", "must be above 0"),
         ({"rollout.batch": "-1"}, "E103", "must be at least 0"),
-        ({"optim.steps": "-1"}, "E103", "must be at least 0"),
         ({"optim.lr": "nan"}, "E103", "must be a finite number"),
         ({"algorithm.entropy": "inf"}, "E103", "must be a finite number"),
         ({"optim.beta2": "1"}, "E103", "below 1"),

@@ -19,6 +19,7 @@ from tests.unit.measure.recorded import EXAMPLE, new_run, preflight, put, rows, 
 
 def test_learned_by_hand(tmp_path: Path) -> None:
     made = new_run(tmp_path)
+    preflight(made, 20, 32)  # of an attempt that ended before its first step
     preflight(made, 6, 32)
     steps(made, [3, 4, 6, 9, 12, 14, 15, 16, 16])
     found = told(made)["learned"]

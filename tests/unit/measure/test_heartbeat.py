@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from oneshot.measure.heartbeat import Process, ago, heartbeat, step_seconds
+from oneshot.measure.heartbeat import FIRST, Process, ago, heartbeat, step_seconds
 
 HERE, ALIVE, UNKNOWN = Process(alive=False, here=True), Process(alive=True, here=True), Process()
 ELSEWHERE = Process(alive=False, here=False)
@@ -67,13 +67,37 @@ def test_a_clock_that_was_put_back_keeps_nobody_alive() -> None:
         (["x"], ALIVE, [{}], "silent", "no sign of life for 15 min, though process 7 may"),
     ],
 )
-def test_a_process_that_exists_is_not_silent_in_a_phase(
+def test_a_process_that_exists_may_be_silent_for_long_in_a_phase(
     phase: object, process: Process, rows: list[dict[str, Any]], state: str, said: str
 ) -> None:
     status = {"state": "running", "updated": 1000.0, "pid": 7, "phase": phase}
     found = heartbeat(status, rows, [], process, 1900.0)
     assert found.state == state
     assert found.sentence().startswith(said)
+
+
+def test_a_process_that_hangs_in_a_phase_is_silent_in_the_end() -> None:
+    def state(age: float, *rows: dict[str, Any]) -> str:
+        status = {"state": "running", "updated": 60_000.0, "pid": 7, "phase": "evaluating"}
+        return heartbeat(status, rows, [], ALIVE, 60_000.0 + age).state
+
+    first, second = ({"step": i, "time": 18_000.0 + 4000 * i, "attempt": 1} for i in (8, 9))
+    unknown: list[tuple[dict[str, Any], ...]] = [(), (first,), ({"step": 8}, second)]
+    unknown += [(first, {**second, "attempt": 2}), (first, {**second, "step": 10})]
+    for rows in unknown:
+        assert (state(3599, *rows), state(3601, *rows)) == ("running", "silent")
+    assert (state(11_999, first, second), state(12_001, first, second)) == ("running", "silent")  # readings took 4000 s
+
+
+@pytest.mark.parametrize("told", [{}, {"phase": "starting"}])
+def test_the_first_step_is_no_starting(told: dict[str, Any]) -> None:
+    status = {"state": "running", "updated": 1000.0, "pid": 7} | told
+    events = [{"kind": "attempt", "time": 1001.0}]
+    found = heartbeat(status, [], events, ALIVE, 1601.0)
+    assert (found.phase, found.state) == (FIRST, "running")  # its length is not known yet
+    assert found.sentence() == "running, in the first step, last sign of life 10 min ago"
+    assert heartbeat(status, [{"step": 4}], events, ALIVE, 1004.0).phase == ""  # of a run that was resumed
+    assert heartbeat(status | {"updated": 1002.0}, [], events, ALIVE, 1004.0).phase == "starting"  # resumed since
 
 
 def test_a_phase_is_of_a_running_run_alone() -> None:

@@ -39,6 +39,14 @@ def test_the_rate_of_several_examples_is_of_all_of_them(tmp_path: Path) -> None:
     assert "The first of 2 training examples" in text
 
 
+def test_of_several_preflights_the_last_counts(tmp_path: Path) -> None:
+    run = run_of(tmp_path)
+    run.event("preflight", value=8 / 32, ci_low=0.1, ci_high=0.4, n=32)  # of the attempt that trained
+    run.event("preflight", prompt_tokens=9)  # of one that ended before it sampled
+    rate = example.base_rate(gather(run))
+    assert rate is not None and rate["value"] == 0.25
+
+
 def test_an_older_run_without_a_preflight_says_not_measured(tmp_path: Path) -> None:
     run = RunFolder.create(tmp_path, "x", {}, [])
     run.write_example([EXAMPLE])
@@ -53,6 +61,8 @@ def test_rank_and_score_of_a_pick_are_shown(tmp_path: Path) -> None:
         ("Solved in the selection", "25.0\u202f% over 57 visits"),
     ]
     assert "Score there 0.154 (95 %: 0.12 to 0.19)" in Page(page.build(run)).text
+    once = replace(EXAMPLE, meta={**PICK, "visits": 1})  # a probe, or a history with a single visit
+    assert example.picked(gather(run_of(tmp_path, once)))[2][1] == "25.0\u202f% in one visit"
     own = {**PICK, "rank": "<b>first</b>"}  # a column of one's own data that has the same name
     assert example.picked(gather(run_of(tmp_path, replace(EXAMPLE, meta=own)))) == []
 

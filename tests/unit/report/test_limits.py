@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from oneshot.report.gather import gather
 from oneshot.report.limits import limits
 from oneshot.stages.training import summary
@@ -35,7 +37,7 @@ def test_checkpoints_are_spoken_of_once(tmp_path: Path) -> None:
         "problems chose it."
     )
     assert sum("one problem is 0.83 points" in text for text in said) == 1
-    assert any("the same number format (float32), prompt, response limit (128)" in text for text in said)
+    assert any("the same number format (float32), prompt of the first problem, response limit" in text for text in said)
 
 
 def test_what_the_page_does_not_say_again_is_kept(tmp_path: Path) -> None:
@@ -50,5 +52,22 @@ def test_a_prompt_that_differs_is_quoted_and_short(tmp_path: Path) -> None:
     for name, prompt in (("base", "a" * 500), ("checkpoint-12", "b")):
         body = {"protocol": {**PROTOCOL, "prompt": prompt}}
         run.write_eval("builtin-test", name, body, run.read_eval("builtin-test", name)[1])
-    (text,) = [text for text in limits(gather(run)) if "differ in the prompt" in text]
+    (text,) = [text for text in limits(gather(run)) if "differ in the prompt of the first problem" in text]
     assert f"(“{'a' * 80}” and “b”)" in text
+
+
+@pytest.mark.parametrize(
+    ("trained", "says"),
+    [
+        ({"prompts": "a1"}, "measured with the same number format (float32), prompts, response limit (128)"),
+        ({"prompts": "b2"}, "differ in the prompts, so not alone in training"),
+        ({"prompts": "b2", "prompt": "!"}, "differ in the prompts (“?” and “!”), so not alone in training"),
+    ],
+)
+def test_all_prompts_are_compared_where_both_recorded_them(tmp_path: Path, trained: dict[str, str], says: str) -> None:
+    run = make_run(tmp_path)
+    for name, own in (("base", {"prompts": "a1"}), ("checkpoint-12", trained)):
+        body = {"protocol": {**PROTOCOL, **own}}
+        run.write_eval("builtin-test", name, body, run.read_eval("builtin-test", name)[1])
+    said = limits(gather(run))
+    assert any(says in text for text in said) and not any("prompt of the first problem" in text for text in said)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from oneshot.config.checks import CONTROLS as NAMES
 from oneshot.rewards import controls
 from oneshot.rewards.controls import CONTROLS, Pay, form_of, label
+from oneshot.rewards.controls.form import form_is_box, needs_box
 from oneshot.rewards.functions import build_verifier
 from oneshot.types import Completion, Group, Problem
 
@@ -184,6 +185,21 @@ def test_the_form_of_a_response(reward: str, text: str, finished: bool, holds: b
 
 def test_rewards_without_a_form_have_none() -> None:
     assert [form_of(name) for name in ("exact", "choice", "reward.py:score", "gym-lenient:chain_sum")] == [None] * 4
+
+
+@pytest.mark.parametrize(
+    ("name", "box"),
+    [("math", True), ("gym:chain_sum", True), ("number", False), ("gym-lenient:sum", False), ("reward.py:score", None)],
+)
+def test_whether_the_form_is_a_box(name: str, box: bool | None) -> None:
+    assert form_is_box(name) is needs_box(name) is box
+    assert (form_of(name) is not None) is (bool(box) or name == "number")
+
+
+@pytest.mark.parametrize("name", ["math", "paper-train", "math-lenient", "paper-eval"])
+def test_a_grader_that_needs_a_box_finds_no_answer_without_one(name: str) -> None:
+    assert form_is_box(name)
+    assert build_verifier(name)("The answer is 12", "12").correct is not needs_box(name)
 
 
 def test_as_graded_means_as_graded() -> None:

@@ -15,7 +15,6 @@ from oneshot.rollout.native import NativeEngine
 from oneshot.rollout.prefill import Prefilled, prefill
 from oneshot.rollout.prefixes import Prompt, shared
 from oneshot.types import Sampling
-from tests.parts import tiny_policy
 
 HEADER = tuple(range(20, 32))
 SOLVED = (*HEADER, *range(40, 49))
@@ -27,11 +26,6 @@ PROMPTS: list[Prompt] = [
     (*SOLVED, 53, 54, 55, 56),
 ]
 """Three begin with 21 tokens, these and another with 12 of them, one stands alone."""
-
-
-@pytest.fixture(scope="module")
-def policy() -> Policy:
-    return tiny_policy(eos=range(0, 260, 10))
 
 
 @pytest.fixture
@@ -122,9 +116,22 @@ def test_the_same_responses(policy: Policy, fixed: bool, temperature: float, mon
     assert set(runs) == set(PROMPTS)
 
 
-def test_layers_that_do_not_attend_to_everything_share_nothing(policy: Policy, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "attends_to_everything", lambda policy: False)
-    prefilled = Prefilled(policy, [(*range(100), i) for i in range(200, 203)])
+def test_an_engine_that_may_not_share(policy: Policy, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(module, "shared", lambda prompts: asked.append(len(list(prompts))) or {})
+    for share in (True, False):
+        for fixed in (False, True):
+            engine = NativeEngine(policy, fixed=fixed)
+            assert engine.share  # every layer of this model attends to everything
+            engine.share = share
+            engine.generate(PROMPTS, Sampling(temperature=0.0, max_new_tokens=2), [(0, i) for i in range(5)])
+    assert asked == [5, 5, 0, 0]
+
+
+@pytest.mark.usefixtures("short")
+def test_rows_with_much_left_do_not_lengthen_the_others(policy: Policy, shapes: list[tuple[int, ...]]) -> None:
+    alone = tuple(range(100, 140))
     with torch.inference_mode():
-        prefilled([(*range(100), i) for i in range(200, 203)])
-    assert prefilled.tokens == 303
+        cache, _ = Prefilled(policy, [*PROMPTS, alone])([*PROMPTS, alone])
+    assert shapes == [(1, 12), (1, 9), (2, 3), (1, 1), (2, 5), (1, 40)]
+    assert cache.slots.used == 40

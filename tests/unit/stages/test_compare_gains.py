@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from oneshot.measure.instruments import instruments
 from oneshot.record import RunFolder
 from oneshot.types import EvalRow
 from tests.unit.stages.comparing import Told, compared, folder, object_of, put, responses, run
@@ -148,6 +149,33 @@ def test_a_baseline_with_another_reference_answer_is_left_out(told: Callable[...
     found = told(one.path)
     assert "icl" in found["tasks"]["math500"]["comparisons"]["B"]["gains"]["gain_reasoning"]["missing"]
     assert any("base+icl" in note and "another reference answer" in note for note in found["notes"])
+
+
+@pytest.mark.parametrize(
+    ("reward", "grader", "form"),
+    [
+        ("number", "math-lenient", None),
+        ("number", "math", 10 / N),
+        ("gym:chain_sum", "math-lenient", 10 / N),
+        (FORM, "math-lenient", 10 / N),
+    ],
+)
+def test_the_page_of_a_run_and_compare_give_the_same_gains(
+    told: Callable[..., dict[str, Any]], reward: str, grader: str, form: float | None
+) -> None:
+    one = run(Path("runs"), reward=reward)
+    for checkpoint, words in (("base", "l" * 10 + "0" * 30), ("checkpoint-4", "1" * 25 + "l" * 5 + "0" * 10)):
+        put(one, "math500", checkpoint, words, grader=grader)
+    found = told(one.path)
+    gains, page = found["tasks"]["math500"]["comparisons"]["B"]["gains"], instruments(one)["format"]
+    assert gains["gain_total"]["paired"]["estimate"] == pytest.approx((20 if form is None else 25) / N)
+    assert gains["gain_total"]["against"] == ("own" if form is None else "strict")
+    names = [name for name in ("gain_total", "gain_format", "gain_reasoning") if name in page]
+    assert list(gains) == names and ("gain_format" in names) == (form is not None)
+    for name in names:
+        assert gains[name]["paired"]["estimate"] == pytest.approx(page[name]["paired"]["estimate"])
+    assert form is None or gains["gain_format"]["paired"]["estimate"] == pytest.approx(form)
+    assert any(f"math500, gains of B: {page['note'][:60]}" in note for note in found["notes"]) is bool(page["note"])
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,8 @@ def setup(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Setup:
 
 
 LEARNER = {"log-probs in chunks", "packed micro-batches", "attention over prefix trees"}
-EVERY = LEARNER | {"fixed slots in the sampler", "turned products"}
+SHARED = "beginnings of prompts run once"
+EVERY = LEARNER | {SHARED, "fixed slots in the sampler", "turned products"}
 
 
 def test_what_is_right_differs_by_rounding_and_is_used(setup: Setup) -> None:
@@ -89,7 +90,7 @@ def test_at_another_temperature_and_with_activations_computed_again(folder: Path
     recompute(setup.policy.model)
     told = Told()
     assert not told.settle(setup).plain
-    assert told.of("checked")[0]["paths"].keys() == LEARNER
+    assert told.of("checked")[0]["paths"].keys() == LEARNER | {SHARED}
 
 
 def test_an_adapter_is_compared_by_its_own_gradients(folder: Path) -> None:
@@ -102,7 +103,7 @@ def test_an_adapter_is_compared_by_its_own_gradients(folder: Path) -> None:
 def test_what_is_not_used_is_not_compared(folder: Path) -> None:
     told = Told()
     told.settle(tiny_setup(folder, optim=OptimConfig(packing=False)))
-    assert told.of("checked")[0]["paths"].keys() == {"log-probs in chunks"}
+    assert told.of("checked")[0]["paths"].keys() == {"log-probs in chunks", SHARED}
 
 
 def sees_its_neighbour(micro: MicroBatch) -> MicroBatch:

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from torch import Tensor
 
 from oneshot.model import attention
+from oneshot.rollout import prefill
 from oneshot.rollout.collect import collect
 from oneshot.stages import loop
 from oneshot.stages.setup import Setup
@@ -80,4 +82,21 @@ def test_wrong_attention_over_trees_is_left_and_packing_kept(
     assert found.plain == {"tree"}
     assert (fallback["kind"], fallback["what"]) == ("fallback", "masked attention")
     assert not attention.installed(found.policy.model)
-    assert checked["paths"].keys() == {"log-probs in chunks", "packed micro-batches"}
+    assert checked["paths"].keys() == {
+        "log-probs in chunks",
+        "beginnings of prompts run once",
+        "packed micro-batches",
+    }
+
+
+def test_beginnings_that_are_read_wrongly_are_not_shared(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = prefill._visible
+
+    def hidden(start_P: torch.Tensor, head: int, width: int) -> torch.Tensor:
+        return original(start_P - 1, head, width)  # the last token of each beginning
+
+    monkeypatch.setattr(prefill, "_visible", hidden)
+    found, (fallback, _) = settled(setup)
+    assert found.plain == {"shared"}
+    assert (setup.engine.share, setup.eval_engine.share) == (False, False)
+    assert (fallback["kind"], fallback["what"]) == ("fallback", "each prompt run whole")

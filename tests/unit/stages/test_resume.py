@@ -150,6 +150,16 @@ def test_one_whose_process_is_gone_can_be_resumed(run: RunFolder, ask: Ask, pid:
     assert resumed(ask()).path == run.path
 
 
+def test_a_process_that_ended_or_is_another_machine_s_does_not_write_it(run: RunFolder, ask: Ask) -> None:
+    child = os.posix_spawn("/bin/true", ["true"], {})
+    os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)  # it has ended, and nobody asked how
+    status(run, state="running", pid=child)
+    assert resumed(ask()).path == run.path
+    os.waitpid(child, 0)
+    status(run, pid=os.getppid(), host="elsewhere")
+    assert resumed(ask()).path == run.path
+
+
 def test_a_run_without_its_example_cannot_be_resumed(tmp_path: Path, ask: Ask) -> None:
     RunFolder.create(tmp_path / "runs", "x", {}, [])
     with pytest.raises(UsageError, match="before its example was chosen") as caught:

@@ -124,7 +124,7 @@ def test_nothing_is_left_where_this_process_is_killed(tmp_path: Path) -> None:
     room = tmp_path / "room"
     room.mkdir()
     words = [sys.executable, "-c", FRONT, DEAF, str(free_port()), str(room)]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=Path(backends.__file__).parents[2]) as front:
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=Path(backends.__file__).parents[3]) as front:
         try:
             assert front.stdout is not None
             _, child, process = front.stdout.readline().split()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from oneshot.errors import DataError, Stopped, UsageError
 from oneshot.measure.findings import Machine
 from oneshot.measure.health import examine
 from oneshot.record import RunFolder
-from oneshot.stages import train
+from oneshot.stages import demo, train
 from oneshot.stages.training.endings import failing, starting
 from tests.unit.stages.parts import problems
 
@@ -51,11 +52,46 @@ def test_a_stop_signal_while_it_loads(run: RunFolder) -> None:
 
 
 def test_what_is_loaded_goes_on_running(run: RunFolder) -> None:
-    with starting(run):
-        pass
+    with starting(run) as loaded:
+        loaded()
     assert (run.status()["state"], run.status()["phase"]) == ("running", "starting")
-    with starting(None):
-        pass
+    with starting(None) as loaded:
+        loaded()
+
+
+@pytest.mark.parametrize("meets", ["new_run", "Logged", "tracked"])
+def test_a_stop_signal_between_loading_and_training_leaves_a_stopped_run(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch, meets: str
+) -> None:
+    def stop(*words: object, **more: object) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+    words = ["train", "--resume", str(run.path)]
+    if meets == "new_run":  # nobody has it yet
+        run.write_status(state="running")
+        words = ["train", "--example", "1 + 1?", "--answer", "2", "--out", str(run.path.parent)]
+        monkeypatch.setattr(train, "new_run", lambda *given: run)
+        meets = "Logged"
+    monkeypatch.setattr(train, "_loaded", lambda request, run: ((),) * 6)
+    monkeypatch.setattr(train, meets, stop)
+    assert main(words) == 130
+    assert (run.status()["state"], "phase" in run.status()) == ("stopped", False)
+
+
+def test_a_demo_says_when_it_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+
+    def reading(setup: object, problems: object, run: RunFolder, *more: object) -> None:
+        seen.append(run.status()["phase"])
+        raise DataError("no such model.", code="E304")
+
+    chosen = SimpleNamespace(problem=problems(1)[0], successes=3, samples=32)
+    monkeypatch.setattr(demo, "load_setup", lambda config, names, **more: SimpleNamespace(config=config))
+    monkeypatch.setattr(demo, "begin", lambda setup, *more: setup)
+    monkeypatch.setattr(demo, "_choose", lambda *given: chosen)
+    monkeypatch.setattr(demo, "measure", reading)
+    assert main(["demo", "--quiet", "--out", str(tmp_path)]) == 4
+    assert seen == ["evaluating"]
 
 
 def test_a_run_that_another_process_took_over_is_left_to_it(run: RunFolder) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from oneshot.errors import Stopped, UsageError
 from oneshot.record import RunFolder
 from oneshot.stages.studies import cells as study_cells
 from oneshot.stages.studies.cells import Relay, run_cells
+from oneshot.stages.studies.folder import FAILED
 from tests.unit.stages.studying import study_in
 
 
@@ -61,3 +63,20 @@ def test_a_cell_that_went_on_alone_is_not_written_by_two(tmp_path: Path) -> None
     assert refused.value.code == "E104"
     run.write_json("status.json", run.status() | {"state": "stopped"})
     study_cells._refuse_running(run)
+
+
+def test_why_a_cell_failed_again_is_what_it_said_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = study_in(tmp_path)
+    folder.update("full", 0, state=FAILED, said="E202 the disk is full.", seconds=2.0)
+    told = iter(["E305 the function failed.", ""])
+
+    def ended(*words: Any, **more: Any) -> SimpleNamespace:
+        if said := next(told):
+            folder.update("full", 0, state=FAILED, said=said, seconds=3.0)
+        return SimpleNamespace(wait=lambda: 4)
+
+    monkeypatch.setattr("oneshot.stages.studies.cells.subprocess.Popen", ended)
+    for said in ("E305 the function failed.", "its process ended with status 4"):
+        request = Request(verb="study", positional=("s.toml",))
+        [(failed, code)] = run_cells(folder, folder.cells()[:1], request, lambda text: None)
+        assert (failed.said, code) == (said, 4)

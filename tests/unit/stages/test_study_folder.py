@@ -32,16 +32,29 @@ def test_what_a_later_version_says_of_a_cell_is_passed_over(tmp_path: Path) -> N
     assert (folder.cells()[0].arm, folder.cells()[0].state) == ("full", DONE)
 
 
-def test_a_damaged_cell_is_one_clear_error(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([{"arm": "full"}], 'a cell in it is none: {"arm": "full"}'),
+        (["full"], 'a cell in it is none: "full"'),
+        ([{"arm": "full", "seed": 0, "seconds": "x"}], 'a cell in it is none: seconds = "x"'),
+        ([{"arm": "full", "seed": True}], "a cell in it is none: seed = true"),
+        (None, "cells = null is no list"),
+        (5, "cells = 5 is no list"),
+    ],
+)
+def test_a_damaged_cell_is_one_clear_error(tmp_path: Path, rows: Any, said: str) -> None:
     folder = study_in(tmp_path)
     cell(folder, "full", 0, {4: right(12)})
     path = folder.path / "study.json"
     told = json.loads(path.read_text("utf-8"))
-    for rows in ([{"arm": "full"}], ["full"]):
-        path.write_text(json.dumps(told | {"cells": rows}), encoding="utf-8")
-        with pytest.raises(UsageError, match=r"study\.json is damaged: a cell in it is none") as refused:
-            folder.cells()
-        assert refused.value.code == "E106"
+    path.write_text(json.dumps(told | {"cells": rows}), encoding="utf-8")
+    with pytest.raises(UsageError) as refused:
+        folder.cells()
+    assert (refused.value.code, refused.value.message) == ("E106", f"{path} is damaged: {said}.")
+    assert refused.value.tries == (f"oneshot study s.toml --out {tmp_path / 'runs'} --name hand-2",)
+    with pytest.raises(UsageError, match=r"is a study and not one run\."):
+        RunFolder.open(str(folder.path), tmp_path)
 
 
 def test_a_file_of_the_study_that_was_changed_is_refused(tmp_path: Path) -> None:
@@ -99,6 +112,24 @@ def test_every_verb_that_takes_a_run_says_what_a_study_is(
     assert f"try: oneshot report runs/study-hand/{first}\n" in told
     assert "try: oneshot ls --runs runs/study-hand\n" in told
     assert "try: oneshot study FILE.toml --table --out runs --name hand   (the table" in told
+
+
+def test_the_lines_of_a_study_that_is_named_from_inside_or_has_a_space(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fill(study_in(tmp_path / "a b"))
+    monkeypatch.chdir(tmp_path)
+    assert main(["report", "a b/runs/study-hand"]) == 2
+    told = capsys.readouterr().err
+    assert "try: oneshot report 'a b/runs/study-hand/" in told
+    assert "try: oneshot ls --runs 'a b/runs/study-hand'\n" in told
+    assert "try: oneshot study FILE.toml --table --out 'a b/runs' --name hand   (" in told
+    monkeypatch.chdir(tmp_path / "a b" / "runs" / "study-hand")
+    assert main(["report", "."]) == 2
+    told = capsys.readouterr().err
+    assert f"try: oneshot study FILE.toml --table --out '{tmp_path.resolve()}/a b/runs' --name hand   (" in told
+    study = read_study(tmp_path / "a b" / "s.toml", "a b/s.toml")
+    assert StudyFolder(plan_of(study, Path("my runs"))).line() == "oneshot study 'a b/s.toml' --out 'my runs'"
 
 
 def test_a_study_without_a_run_and_one_that_cannot_be_read(tmp_path: Path) -> None:

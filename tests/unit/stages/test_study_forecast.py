@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,6 +49,19 @@ def test_work_is_counted_from_the_settings(tmp_path: Path) -> None:
     assert forecast.work_of(blind, "full").sentence().endswith("; nothing is evaluated")
 
 
+def test_the_arm_that_imitates_samples_once(tmp_path: Path) -> None:
+    text = TEXT.replace('"algorithm.kl" = 0.0', '"reward.control" = "rft"').replace("[0, 1, 2]", "[0]")
+    folder = study_in(tmp_path, text)
+    work, other = (forecast.work_of(folder.plan, arm) for arm in ("pg", "full"))
+    assert (work.once, work.responses, other.once) == (512, 512, 0)
+    said = work.sentence()
+    assert said.startswith("4 steps that imitate the right ones of at most 512 responses, sampled once, of at most ")
+    assert said.endswith(" tokens; 2 checkpoints are evaluated")
+    told = forecast.told(folder.plan, folder.cells(), folder.cells())
+    assert told["responses"] == 2 * other.responses + 512
+    assert [forecast._sampled_once(n) for n in (1, 3, 16, 100)] == [512, 576, 512, 3200]
+
+
 def test_arms_that_do_other_work_are_told_apart(tmp_path: Path) -> None:
     folder = study_in(tmp_path, TEXT.replace('"algorithm.kl" = 0.0', '"optim.steps" = 8'))
     said = forecast.lines(folder.plan, folder.cells(), folder.cells())
@@ -88,14 +102,24 @@ def test_the_dry_run_counts_no_task_that_is_not_here(
     def absent(*given: object) -> dict[str, int]:
         raise MachineError("the Hub", code="E203")
 
+    def dry(source: str) -> tuple[int, str, Any]:
+        (tmp_path / "s.toml").write_text(TEXT.replace('evals.source = "held.jsonl"\n', source), encoding="utf-8")
+        code, told = main(["study", "s.toml", "--dry-run"]), capsys.readouterr().out
+        main(["study", "s.toml", "--dry-run", "--json"])
+        out = capsys.readouterr().out
+        return code, told, json.loads(out).get("problems", "refused")
+
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("oneshot.stages.study.problems", absent)
     monkeypatch.setattr("oneshot.stages.study.go_offline", lambda: None)
-    study_in(tmp_path)
-    assert main(["study", "s.toml", "--dry-run"]) == 0
-    assert "\nreads: not counted, since a task is not on this machine (E203)\n" in capsys.readouterr().out
-    assert main(["study", "s.toml", "--dry-run", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["problems"] is None
+    code, told, count = dry('evals.tasks = "nowhere.jsonl"\n')
+    assert "\nreads: not counted, since a task is not on this machine (E106)\n" in told
+    assert (code, count) == (0, None)
+    code, told, count = dry("")
+    assert "\nreads: nothing\n" in told
+    assert (code, count) == (0, {})
+    assert dry('evals.source = "nowhere.jsonl"\n') == (2, "", "refused")  # a plan refuses that too
+    monkeypatch.setattr("oneshot.stages.study._of_dev", absent)
+    assert "\nreads: not counted, since a task is not on this machine (E203)\n" in dry("")[1]
 
 
 def test_the_dry_run_tells_it_and_writes_nothing(

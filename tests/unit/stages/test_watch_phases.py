@@ -17,6 +17,7 @@ from oneshot.record import RunFolder
 from oneshot.stages import ls, watch
 from oneshot.stages.watching.lines import Lines
 from oneshot.stages.watching.ls_entries import Sizes, entries
+from oneshot.stages.watching.readings import own
 from oneshot.stages.watching.run_process import process_of
 from oneshot.stages.watching.state import Snapshot, Watcher
 from oneshot.stages.watching.view import view
@@ -39,7 +40,7 @@ def after(run: RunFolder, seconds: float) -> Snapshot:
 @pytest.fixture
 def trained(tmp_path: Path) -> RunFolder:
     """All 20 steps are done; dev took 40 s and the test task 90 s with the base model."""
-    run = running(tmp_path, steps=0)
+    run = running(tmp_path, steps=0, evals={"tasks": "test.jsonl,old.jsonl"})
     for number in (18, 19):
         step(run, number)
     read(run, "dev", "base", 40.0)
@@ -72,11 +73,23 @@ def test_a_reading_of_unknown_length(trained: RunFolder) -> None:
     assert after(trained, 1.0).as_dict()["eta"] is None
 
 
+def test_a_task_that_is_read_by_hand_is_not_waited_for(trained: RunFolder) -> None:
+    read(trained, "math500", "base", 70.0)
+    read(trained, "dev-0123abcd", "base", 70.0)  # the dev set itself has no hash
+    assert after(trained, 10.0).left == pytest.approx(120.0)
+    read(trained, "dev", "checkpoint-20", 50.0)
+    read(trained, "test-0123abcd", "base", 30.0)  # asked with other limits, say
+    read(trained, "math500", "checkpoint-20", 500.0)
+    assert after(trained, 60.0).to_read == ["test", "test-0123abcd"]
+    assert after(trained, 60.0).left == pytest.approx(110.0)  # 90 + 30, of which 10 are spent
+    assert own(["dev", "math500"], "dev.jsonl", "of-another-version") == ["dev", "math500"]
+
+
 def test_lines_say_it_once(trained: RunFolder) -> None:
     clock = [0.0]
     lines = Lines(lambda: clock[0])
     told = lines.new(after(trained, 10.0))
-    assert told[2].startswith("step 20/20") and told[2].endswith("2.0 s")  # without the time left for no steps
+    assert told[2].startswith("step 20/20") and told[2].endswith("2.0 s  all steps done")
     assert told[-1] == "all steps done, evaluating: about 2:00 left, as the readings before took"
     assert lines.new(after(trained, 20.0)) == []
     clock[0] = 31.0
