@@ -14,13 +14,11 @@ from oneshot.cli.verbs import COMMON, SHORT, VERBS, Flag, Verb, shorts, uses
 from oneshot.config.checks import INSTEAD, REFUSED
 from oneshot.config.environment import environment, offline
 from oneshot.config.load import find_recipe, load
-from oneshot.config.names import ALIASES, KEYS, closest, flag, hint
+from oneshot.config.names import ALIASES, KEYS, TRUTH, closest, flag, hint
 from oneshot.config.origins import Resolved
 from oneshot.config.request import Request
 from oneshot.config.sources import shipped_recipes
 from oneshot.errors import UsageError
-
-_TRUTH = ("true", "false", "yes", "no", "on", "off", "1", "0")
 
 
 @dataclass
@@ -103,7 +101,7 @@ class _Words:
     def _setting(self, name: str, given: str | None) -> None:
         key = self._key(name)
         if KEYS.get(key) is bool and given is None:
-            follows = bool(self.left) and self.left[0].lower() in _TRUTH
+            follows = bool(self.left) and self.left[0].lower() in TRUTH
             given = self.left.pop(0) if follows else "true"
         self.out.settings[key] = self._value(f"--{name}", given)
 

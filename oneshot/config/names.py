@@ -48,6 +48,9 @@ SHORT: Mapping[str, str] = {
 }
 """Short flag -> the setting it stands for, on the command line."""
 
+TRUTH = ("true", "false", "yes", "no", "on", "off", "1", "0")
+"""What a switch takes as its value on the command line; any other word is none."""
+
 ALIASES: Mapping[str, str] = {
     # TRL: GRPOConfig and TrainingArguments
     "model_name_or_path": "model.name",

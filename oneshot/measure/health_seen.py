@@ -10,7 +10,7 @@ from typing import Any
 
 from oneshot._store.rows import metric_rows
 from oneshot._store.values import is_number
-from oneshot.config.names import ALIASES, KEYS, SHORT
+from oneshot.config.names import ALIASES, KEYS, SHORT, TRUTH
 from oneshot.errors import OneshotError
 from oneshot.measure.compared import evaluated
 from oneshot.measure.control_line import words_of
@@ -19,8 +19,6 @@ from oneshot.measure.run_facts import WRONG_FORM
 from oneshot.record import RunFolder
 
 Rows = list[dict[str, Any]]
-TRUTH = ("true", "false", "yes", "no", "on", "off", "1", "0")
-"""What a switch of the configuration takes as its value (`cli.options`); any other word is none."""
 
 
 def looked_at(run: RunFolder, machine: Machine) -> tuple[Seen, list[Finding]]:

@@ -14,6 +14,7 @@ from oneshot.config.origins import value_of
 from oneshot.config.schema import Config
 from oneshot.data.tasks.task import LOGLIKELIHOOD, Protocol, Task, TaskData
 from oneshot.errors import UsageError
+from oneshot.rewards.controls.form import users_own
 from oneshot.rollout.collect import Render
 from oneshot.stages import graders
 from oneshot.stages.evals.best import dev_task
@@ -154,7 +155,7 @@ def is_maths(grader: str) -> bool:
 def _check_grader(task: Task, grader: str) -> None:
     """Refuse a grader that would find every response wrong: the task's references are not of its kind. E105."""
     own, of_gym = task.protocol.grader, (gym.PREFIX, gym.LENIENT)
-    users = not grader.startswith(of_gym) and (":" in grader or grader.endswith(".py"))
+    users = users_own(grader)
     if task.protocol.kind == LOGLIKELIHOOD or grader == own:
         return
     if own.startswith(of_gym):
